@@ -121,6 +121,29 @@ type Commit struct {
 	Leave bool
 }
 
+// validate refuses keys that no journal could store.
+func (c *Commit) validate() error {
+	if err := c.Actor.Validate(); err != nil {
+		return err
+	}
+	for i := range c.Send {
+		if err := c.Send[i].To.Validate(); err != nil {
+			return fmt.Errorf("%s sends: %w", c.Actor, err)
+		}
+	}
+	for _, a := range c.Wake {
+		if err := a.Validate(); err != nil {
+			return fmt.Errorf("%s wakes: %w", c.Actor, err)
+		}
+	}
+	for _, col := range c.Columns {
+		if len(col.Key) == 0 || len(col.Key) > MaxColumnKey {
+			return fmt.Errorf("%w: %s: column key of %d bytes, want 1 to %d", ErrBadAddress, c.Actor, len(col.Key), MaxColumnKey)
+		}
+	}
+	return nil
+}
+
 // Stored is what one read transaction found of an actor.
 type Stored struct {
 	// Head is nil when nothing is stored at the address; the inbox may still hold messages.
