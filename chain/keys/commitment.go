@@ -1,0 +1,37 @@
+package keys
+
+import (
+	"github.com/btcsuite/btcd/btcec/v2"
+	"github.com/lightningnetwork/lnd/input"
+)
+
+// Basepoints are the public keys that one side of a channel sends in `open_channel` or `accept_channel` and that every
+// commitment's keys come from (BOLT 3, "Key Derivation").
+type Basepoints struct {
+	Revocation     *btcec.PublicKey
+	HTLC           *btcec.PublicKey
+	Payment        *btcec.PublicKey
+	DelayedPayment *btcec.PublicKey
+}
+
+// CommitmentKeys are the public keys in the scripts of one commitment. The broadcaster is the side whose commitment it is
+// ("local" in BOLT 3), the countersigner the other one.
+type CommitmentKeys struct {
+	Revocation           *btcec.PublicKey // the countersigner's, once the broadcaster has revoked
+	BroadcasterDelayed   *btcec.PublicKey
+	BroadcasterHTLC      *btcec.PublicKey
+	CountersignerHTLC    *btcec.PublicKey
+	CountersignerPayment *btcec.PublicKey // the basepoint itself, with option_static_remotekey
+}
+
+// ForCommitment derives the keys of the broadcaster's commitment with the given per-commitment point, which is the
+// broadcaster's.
+func ForCommitment(broadcaster, countersigner Basepoints, point *btcec.PublicKey) CommitmentKeys {
+	return CommitmentKeys{
+		Revocation:           input.DeriveRevocationPubkey(countersigner.Revocation, point),
+		BroadcasterDelayed:   input.TweakPubKey(broadcaster.DelayedPayment, point),
+		BroadcasterHTLC:      input.TweakPubKey(broadcaster.HTLC, point),
+		CountersignerHTLC:    input.TweakPubKey(countersigner.HTLC, point),
+		CountersignerPayment: countersigner.Payment,
+	}
+}

@@ -1,0 +1,221 @@
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/btcsuite/btcd/btcec/v2"
+	"github.com/btcsuite/btcd/btcec/v2/ecdsa"
+	"github.com/btcsuite/btcd/btcutil/hdkeychain"
+	"github.com/btcsuite/btcd/chaincfg/chainhash"
+	"github.com/lightningnetwork/lnd/input"
+	"github.com/lightningnetwork/lnd/keychain"
+	"github.com/lightningnetwork/lnd/lnwire"
+	"github.com/lightningnetwork/lnd/shachain"
+)
+
+// ErrKeyMisused refuses a request for a signature that a key is not for.
+var ErrKeyMisused = errors.New("this key does not sign that")
+
+// LocalSigner is the Signer that holds the keys in this process.
+type LocalSigner struct {
+	tree     tree
+	node     *btcec.PrivateKey
+	parallel Parallel
+
+	mu    sync.Mutex
+	roots map[uint32]*shachain.RevocationProducer // by channel key index
+}
+
+var _ Signer = (*LocalSigner)(nil)
+
+// NewLocalSigner derives the node's keys from the master key of its seed, for the coin that CoinType gives. Many signatures
+// at once are made through parallel.
+func NewLocalSigner(master *hdkeychain.ExtendedKey, coinType uint32, parallel Parallel) (*LocalSigner, error) {
+	tree, err := newTree(master, coinType)
+	if err != nil {
+		return nil, err
+	}
+	node, err := tree.private(keychain.KeyFamilyNodeKey, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &LocalSigner{
+		tree: tree, node: node, parallel: parallel, roots: make(map[uint32]*shachain.RevocationProducer),
+	}, nil
+}
+
+func (s *LocalSigner) NodeKey() *btcec.PublicKey { return s.node.PubKey() }
+
+func (s *LocalSigner) Basepoints(channel uint32) (Basepoints, error) {
+	var points Basepoints
+	for _, base := range []struct {
+		family keychain.KeyFamily
+		point  **btcec.PublicKey
+	}{
+		{keychain.KeyFamilyRevocationBase, &points.Revocation},
+		{keychain.KeyFamilyHtlcBase, &points.HTLC},
+		{keychain.KeyFamilyPaymentBase, &points.Payment},
+		{keychain.KeyFamilyDelayBase, &points.DelayedPayment},
+	} {
+		key, err := s.tree.private(base.family, channel)
+		if err != nil {
+			return Basepoints{}, err
+		}
+		*base.point = key.PubKey()
+	}
+	return points, nil
+}
+
+func (s *LocalSigner) FundingKey(index uint32) (*btcec.PublicKey, error) {
+	key, err := s.tree.private(keychain.KeyFamilyMultiSig, index)
+	if err != nil {
+		return nil, err
+	}
+	return key.PubKey(), nil
+}
+
+func (s *LocalSigner) CommitmentPoint(channel uint32, number uint64) (*btcec.PublicKey, error) {
+	secret, err := s.ReleaseSecret(channel, number)
+	if err != nil {
+		return nil, err
+	}
+	return secret.Point(), nil
+}
+
+func (s *LocalSigner) ReleaseSecret(channel uint32, number uint64) (Secret, error) {
+	if number >= MaxCommitments {
+		return Secret{}, fmt.Errorf("commitment %d: %w", number, ErrNoSuchCommitment)
+	}
+	root, err := s.secretRoot(channel)
+	if err != nil {
+		return Secret{}, err
+	}
+	secret, err := root.AtIndex(number)
+	if err != nil {
+		return Secret{}, fmt.Errorf("secret of commitment %d: %w", number, err)
+	}
+	return Secret(*secret), nil
+}
+
+// secretRoot derives the root of a channel's per-commitment secrets, once: every update of the channel asks for it.
+func (s *LocalSigner) secretRoot(channel uint32) (*shachain.RevocationProducer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if root, ok := s.roots[channel]; ok {
+		return root, nil
+	}
+	key, err := s.tree.private(keychain.KeyFamilyRevocationRoot, channel)
+	if err != nil {
+		return nil, err
+	}
+	funding, err := s.FundingKey(channel)
+	if err != nil {
+		return nil, err
+	}
+	seed, err := (&keychain.PrivKeyECDH{PrivKey: key}).ECDH(funding)
+	if err != nil {
+		return nil, fmt.Errorf("derive the secrets of channel %d: %w", channel, err)
+	}
+	s.roots[channel] = shachain.NewRevocationProducer(seed)
+	return s.roots[channel], nil
+}
+
+func (s *LocalSigner) Sign(requests []SignRequest) ([]lnwire.Sig, error) {
+	derived := make(map[KeyRef]*btcec.PrivateKey) // a commitment's HTLCs share one key
+	for _, r := range requests {
+		if _, ok := derived[r.Key]; ok {
+			continue
+		}
+		key, err := s.channelKey(r.Key)
+		if err != nil {
+			return nil, err
+		}
+		derived[r.Key] = key
+	}
+	signatures := make([]lnwire.Sig, len(requests))
+	failures := make([]error, len(requests))
+	s.parallel(len(requests), func(i int) {
+		digest, err := requests[i].Digest()
+		if err != nil {
+			failures[i] = err
+			return
+		}
+		signatures[i], failures[i] = lnwire.NewSigFromSignature(ecdsa.Sign(derived[requests[i].Key], digest))
+	})
+	for i, err := range failures {
+		if err != nil {
+			return nil, fmt.Errorf("sign request %d of %d: %w", i, len(requests), err)
+		}
+	}
+	return signatures, nil
+}
+
+// channelKey derives a key that may sign transactions.
+func (s *LocalSigner) channelKey(ref KeyRef) (*btcec.PrivateKey, error) {
+	switch ref.Family {
+	case keychain.KeyFamilyNodeKey, keychain.KeyFamilyRevocationRoot:
+		return nil, fmt.Errorf("sign a transaction with family %d: %w", ref.Family, ErrKeyMisused)
+	}
+	base, err := s.tree.private(ref.Family, ref.Index)
+	if err != nil {
+		return nil, err
+	}
+	switch ref.Tweak {
+	case Untweaked:
+		return base, nil
+	case CommitmentTweak:
+		point, err := btcec.ParsePubKey(ref.Point[:])
+		if err != nil {
+			return nil, fmt.Errorf("tweak a key: per-commitment point: %w", err)
+		}
+		return input.TweakPrivKey(base, input.SingleTweakBytes(point, base.PubKey())), nil
+	case RevocationTweak:
+		secret, _ := btcec.PrivKeyFromBytes(ref.Secret[:])
+		return input.DeriveRevocationPrivKey(base, secret), nil
+	default:
+		return nil, fmt.Errorf("tweak a key: unknown tweak %d", ref.Tweak)
+	}
+}
+
+func (s *LocalSigner) ECDH(point *btcec.PublicKey) ([32]byte, error) {
+	return (&keychain.PrivKeyECDH{PrivKey: s.node}).ECDH(point)
+}
+
+func (s *LocalSigner) SignGossip(ref KeyRef, signed []byte) (lnwire.Sig, error) {
+	var key *btcec.PrivateKey
+	switch {
+	case ref == NodeKeyRef():
+		key = s.node
+	case ref == FundingKeyRef(ref.Index):
+		funding, err := s.tree.private(ref.Family, ref.Index)
+		if err != nil {
+			return lnwire.Sig{}, err
+		}
+		key = funding
+	default:
+		return lnwire.Sig{}, fmt.Errorf("sign gossip with family %d: %w", ref.Family, ErrKeyMisused)
+	}
+	return lnwire.NewSigFromSignature(ecdsa.Sign(key, chainhash.DoubleHashB(signed)))
+}
+
+func (s *LocalSigner) SignInvoice(signed []byte) ([]byte, error) {
+	return ecdsa.SignCompact(s.node, chainhash.HashB(signed), true), nil
+}
+
+func (s *LocalSigner) SignMessage(text []byte) ([]byte, error) {
+	const prefix = "Lightning Signed Message:"
+	return ecdsa.SignCompact(s.node, chainhash.DoubleHashB(append([]byte(prefix), text...)), true), nil
+}
+
+// NodeECDH is a Signer's identity in the shape that the transport and the onions take it.
+type NodeECDH struct{ Signer Signer }
+
+var _ keychain.SingleKeyECDH = NodeECDH{}
+
+// PubKey is the node's identity.
+func (n NodeECDH) PubKey() *btcec.PublicKey { return n.Signer.NodeKey() }
+
+// ECDH is Signer.ECDH.
+func (n NodeECDH) ECDH(point *btcec.PublicKey) ([32]byte, error) { return n.Signer.ECDH(point) }
