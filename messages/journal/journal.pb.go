@@ -318,6 +318,115 @@ func (x *Mark) GetLsn() uint64 {
 	return 0
 }
 
+// Span proves that no commit of its stretch of the log is missing. Each of its batches overwrites the record before last,
+// so that the two newest remain: neighbours in the log, or something between them was lost.
+type Span struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// first is the LSN at which the span begins: one past the end of the span before.
+	First uint64 `protobuf:"varint,1,opt,name=first,proto3" json:"first,omitempty"`
+	// batch_first to batch_last are the commits of the batch that wrote this record.
+	BatchFirst    uint64 `protobuf:"varint,2,opt,name=batch_first,json=batchFirst,proto3" json:"batch_first,omitempty"`
+	BatchLast     uint64 `protobuf:"varint,3,opt,name=batch_last,json=batchLast,proto3" json:"batch_last,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Span) Reset() {
+	*x = Span{}
+	mi := &file_messages_journal_journal_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Span) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Span) ProtoMessage() {}
+
+func (x *Span) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_journal_journal_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Span.ProtoReflect.Descriptor instead.
+func (*Span) Descriptor() ([]byte, []int) {
+	return file_messages_journal_journal_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Span) GetFirst() uint64 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *Span) GetBatchFirst() uint64 {
+	if x != nil {
+		return x.BatchFirst
+	}
+	return 0
+}
+
+func (x *Span) GetBatchLast() uint64 {
+	if x != nil {
+		return x.BatchLast
+	}
+	return 0
+}
+
+// Pieces says that a value is too large to be stored whole, and in how many pieces it is.
+type Pieces struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Count         uint32                 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pieces) Reset() {
+	*x = Pieces{}
+	mi := &file_messages_journal_journal_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pieces) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pieces) ProtoMessage() {}
+
+func (x *Pieces) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_journal_journal_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pieces.ProtoReflect.Descriptor instead.
+func (*Pieces) Descriptor() ([]byte, []int) {
+	return file_messages_journal_journal_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Pieces) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 var File_messages_journal_journal_proto protoreflect.FileDescriptor
 
 const file_messages_journal_journal_proto_rawDesc = "" +
@@ -345,7 +454,15 @@ const file_messages_journal_journal_proto_rawDesc = "" +
 	"\tdirectory\x18\x03 \x01(\tR\tdirectory\x12\x18\n" +
 	"\amachine\x18\x04 \x01(\tR\amachine:\b\xa2\xed\x18\x04\b\x02\x10\x01\"\"\n" +
 	"\x04Mark\x12\x10\n" +
-	"\x03lsn\x18\x01 \x01(\x04R\x03lsn:\b\xa2\xed\x18\x04\b\x03\x10\x01B\x1cZ\x1astormcell/messages/journalb\x06proto3"
+	"\x03lsn\x18\x01 \x01(\x04R\x03lsn:\b\xa2\xed\x18\x04\b\x03\x10\x01\"f\n" +
+	"\x04Span\x12\x14\n" +
+	"\x05first\x18\x01 \x01(\x04R\x05first\x12\x1f\n" +
+	"\vbatch_first\x18\x02 \x01(\x04R\n" +
+	"batchFirst\x12\x1d\n" +
+	"\n" +
+	"batch_last\x18\x03 \x01(\x04R\tbatchLast:\b\xa2\xed\x18\x04\b\x04\x10\x01\"(\n" +
+	"\x06Pieces\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\rR\x05count:\b\xa2\xed\x18\x04\b\x05\x10\x01B\x1cZ\x1astormcell/messages/journalb\x06proto3"
 
 var (
 	file_messages_journal_journal_proto_rawDescOnce sync.Once
@@ -359,12 +476,14 @@ func file_messages_journal_journal_proto_rawDescGZIP() []byte {
 	return file_messages_journal_journal_proto_rawDescData
 }
 
-var file_messages_journal_journal_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_messages_journal_journal_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_messages_journal_journal_proto_goTypes = []any{
 	(*Head)(nil),    // 0: stormcell.journal.Head
 	(*Failure)(nil), // 1: stormcell.journal.Failure
 	(*Meta)(nil),    // 2: stormcell.journal.Meta
 	(*Mark)(nil),    // 3: stormcell.journal.Mark
+	(*Span)(nil),    // 4: stormcell.journal.Span
+	(*Pieces)(nil),  // 5: stormcell.journal.Pieces
 }
 var file_messages_journal_journal_proto_depIdxs = []int32{
 	1, // 0: stormcell.journal.Head.failure:type_name -> stormcell.journal.Failure
@@ -386,7 +505,7 @@ func file_messages_journal_journal_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_journal_journal_proto_rawDesc), len(file_messages_journal_journal_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
