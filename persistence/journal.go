@@ -106,9 +106,10 @@ type Commit struct {
 	Before *journal.Head
 	// Events are appended: the last of them gets number Head.LastEvent.
 	Events []record.Record
-	// Snapshot replaces the stored one and includes every event up to Head.SnapshotEvent.
+	// Snapshot replaces the stored one and includes every event up to Head.SnapshotEvent, which is Head.LastEvent: a commit
+	// has either events or a snapshot.
 	Snapshot *record.Record
-	// DropFrom to DropTo (inclusive, none when DropTo is zero) are events that the snapshot made unnecessary.
+	// DropFrom to DropTo (inclusive, none when DropTo is zero) are stored events that the snapshot made unnecessary.
 	DropFrom, DropTo uint64
 	// Send goes into other actors' inboxes.
 	Send []Letter

@@ -275,11 +275,14 @@ func (im *image) check(c *Commit) error {
 	if (c.Before != nil) != (ai.stored.Head != nil) && c.Head != nil {
 		return fmt.Errorf("%w: %s: the head before is not the stored one", ErrBreach, c.Actor)
 	}
-	if c.Head != nil && c.Head.LastEvent != before+uint64(len(c.Events)) {
+	if c.Snapshot != nil && (len(c.Events) > 0 || c.Head == nil || c.Head.SnapshotEvent != c.Head.LastEvent) {
+		return fmt.Errorf("%w: %s: a snapshot stands alone and includes every event", ErrBreach, c.Actor)
+	}
+	if c.Head != nil && c.Snapshot == nil && c.Head.LastEvent != before+uint64(len(c.Events)) {
 		return fmt.Errorf("%w: %s: event %d follows %d with %d events", ErrBreach, c.Actor,
 			c.Head.LastEvent, before, len(c.Events))
 	}
-	if c.Head == nil && (len(c.Events) > 0 || c.Snapshot != nil) {
+	if c.Head == nil && len(c.Events) > 0 {
 		return fmt.Errorf("%w: %s: events without a head", ErrBreach, c.Actor)
 	}
 	for _, id := range c.Consume {

@@ -1,0 +1,247 @@
+package durable
+
+import (
+	"fmt"
+	"sync"
+
+	"stormcell/messages/journal"
+	"stormcell/messages/record"
+	"stormcell/persistence"
+)
+
+// cell is the place of one actor: its queue, which outlives the incarnations, and what the kernel knows of it. It exists
+// while the actor is awake, asked for, or halted.
+type cell struct {
+	k    *Kernel
+	kind *kind
+	addr Address
+
+	mu       sync.Mutex
+	phase    phase
+	box      *mailbox // of the present incarnation
+	session  uint64
+	queue    queue[*item]
+	letters  int // durable messages in the queue
+	guests   int // messages from outside in the queue
+	timers   map[string]*timer
+	troubles troubles
+
+	// kept counts the inbox entries that wait for a later commit; head is the newest submitted head record. Both are the
+	// incarnation's own while it runs, and the manager's when it has ended.
+	kept int
+	head *journal.Head
+}
+
+// phase is where a cell stands in the life of its incarnations.
+type phase int
+
+const (
+	asleep     phase = iota // no incarnation
+	waking                  // the manager was asked to spawn one
+	recovering              // spawned; messages wait until it has recovered
+	ready                   // takes messages
+	leaving                 // stopping because it has nothing to do
+	failing                 // stopping because it failed; will be restarted
+	resting                 // stopped after a failure, until its back-off has passed
+	halting                 // stopping because it failed too often
+	halted                  // takes nothing until an operator decides
+)
+
+func (p phase) String() string {
+	return [...]string{"asleep", "waking", "recovering", "ready", "leaving", "failing", "resting", "halting", "halted"}[p]
+}
+
+// item is a message in a cell's queue.
+type item struct {
+	msg Message
+	// rec is a durable message's body, decoded by the receiver: it sees what it would see after a restart.
+	rec record.Record
+	// session, when set, is the only incarnation that may see a volatile message.
+	session uint64
+	// internal marks what the kernel itself sends: timers, Next, Loaded. They are not counted as guests.
+	internal bool
+}
+
+// cellOf finds or makes the cell of an address, and calls f while no one can remove it.
+func (k *Kernel) cellOf(addr Address, f func(*cell)) error {
+	kd, err := k.kindOf(addr)
+	if err != nil {
+		return err
+	}
+	k.cellsMu.Lock()
+	defer k.cellsMu.Unlock()
+	c := k.cells[addr]
+	if c == nil {
+		c = &cell{k: k, kind: kd, addr: addr}
+		k.cells[addr] = c
+	}
+	f(c)
+	return nil
+}
+
+// post puts a message into the queue and wakes the actor if it sleeps. It takes whatever was promised: durable messages
+// and the kernel's own, which nobody waits for. A volatile message whose incarnation is gone is dropped.
+func (c *cell) post(it *item) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if it.session != 0 && it.session != c.session {
+		return
+	}
+	if c.phase == halted || c.phase == halting {
+		return // a durable message is in the inbox, and will be read from there
+	}
+	c.push(it)
+	c.stir()
+}
+
+// offer is post for messages from outside, which may be refused.
+func (c *cell) offer(it *item, newWork bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case it.session != 0 && it.session != c.session:
+		return fmt.Errorf("%s: %w", c.addr, ErrRestarted)
+	case c.phase == halted || c.phase == halting:
+		return fmt.Errorf("%s: %w", c.addr, ErrHalted)
+	case c.guests >= c.kind.Mailbox:
+		c.kind.figures.refused.Add(1)
+		return fmt.Errorf("%s: %w: %d messages wait", c.addr, ErrBusy, c.guests)
+	case newWork && c.letters+c.kept >= c.kind.Watermark:
+		c.kind.figures.refused.Add(1)
+		return fmt.Errorf("%s: %w: %d promised messages wait", c.addr, ErrOverloaded, c.letters+c.kept)
+	}
+	c.push(it)
+	c.stir()
+	return nil
+}
+
+func (c *cell) push(it *item) {
+	c.queue.push(it)
+	c.count(it, 1)
+}
+
+// count keeps the depths right as an item enters (1) or leaves (-1) the queue.
+func (c *cell) count(it *item, by int) {
+	switch {
+	case it.msg.Durable():
+		c.letters += by
+		c.kind.figures.inbox.Add(int64(by))
+	case !it.internal:
+		c.guests += by
+	}
+	c.kind.figures.mailbox.Add(int64(by))
+}
+
+// stir lets the incarnation take a turn, or asks for one. The caller holds c.mu.
+func (c *cell) stir() {
+	switch c.phase {
+	case asleep:
+		c.phase = waking
+		c.k.sys.Root.Send(c.kind.manager, &spawn{c})
+	case ready:
+		c.box.schedule()
+	}
+}
+
+// next is the message for the next turn. The caller holds c.mu and knows that the incarnation takes messages.
+func (c *cell) next() (*item, bool) {
+	for c.queue.len() > 0 {
+		it, _ := c.queue.pop()
+		c.count(it, -1)
+		if it.session != 0 && it.session != c.session {
+			continue
+		}
+		return it, true
+	}
+	return nil, false
+}
+
+// open lets messages through to a recovered incarnation: first what the inbox holds, then what was queued meanwhile. What
+// the inbox read has seen is in the inbox, or was consumed.
+func (c *cell) open(inbox []*item, asOf persistence.LSN) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	queued := c.queue.take()
+	for _, it := range queued {
+		c.count(it, -1)
+	}
+	for _, it := range inbox {
+		c.push(it)
+	}
+	for _, it := range queued {
+		if !it.msg.Durable() || it.msg.ID.LSN > asOf {
+			c.push(it)
+		}
+	}
+	c.phase = ready
+	c.box.schedule()
+}
+
+// tryLeave ends the incarnation if nothing waits for it.
+func (c *cell) tryLeave() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase != ready || c.queue.len() > 0 {
+		return false
+	}
+	c.phase = leaving
+	return true
+}
+
+// idle tells whether no durable message waits. The caller holds the sequencer, so none can come meanwhile.
+func (c *cell) idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.letters == 0
+}
+
+// begin starts an incarnation and gives its session.
+func (c *cell) begin() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.phase = recovering
+	c.session = c.k.sessions.Add(1)
+	c.kept, c.head = 0, nil
+	c.kind.figures.awake.Add(1)
+	return c.session
+}
+
+// end closes an incarnation's timers and tells the world.
+func (c *cell) end() {
+	c.mu.Lock()
+	session := c.session
+	c.session = 0
+	for _, t := range c.timers {
+		t.stop()
+	}
+	c.timers = nil
+	c.mu.Unlock()
+	c.kind.figures.awake.Add(-1)
+	c.k.world.Ended(c.addr, session)
+}
+
+// terminated follows the end of an incarnation's process. It runs in the manager's turn.
+func (c *cell) terminated() {
+	c.k.cellsMu.Lock()
+	defer c.k.cellsMu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.box = nil
+	switch c.phase {
+	case failing:
+		c.phase = resting
+		c.rest()
+	case halting:
+		c.halt()
+	default:
+		c.phase = asleep
+		if c.k.stopping.Load() {
+			return
+		}
+		if c.queue.len() == 0 {
+			delete(c.k.cells, c.addr)
+			return
+		}
+		c.stir()
+	}
+}

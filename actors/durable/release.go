@@ -1,0 +1,115 @@
+package durable
+
+import (
+	"sync"
+
+	"stormcell/messages/record"
+	"stormcell/persistence"
+)
+
+// outbox holds the effects of all actors until the log is durable as far as they depend on it, and lets them leave one
+// after the other. What one actor depends on never decreases, so each actor's effects leave in the order of its steps.
+type outbox struct {
+	k       *Kernel
+	mu      sync.Mutex
+	durable persistence.LSN
+	waiting map[persistence.LSN][]parcel
+	due     queue[parcel]
+	leaving bool
+}
+
+// parcel is one effect on its way out, or something else that waits for durability.
+type parcel struct {
+	c       *cell
+	session uint64
+	effect  Effect
+	then    func()
+}
+
+// add lets p leave when the log is durable up to need.
+func (o *outbox) add(need persistence.LSN, p parcel) {
+	o.mu.Lock()
+	if need <= o.durable {
+		o.due.push(p)
+	} else {
+		o.waiting[need] = append(o.waiting[need], p)
+	}
+	o.leave()
+	o.mu.Unlock()
+}
+
+// advance notes that the log is durable up to lsn.
+func (o *outbox) advance(lsn persistence.LSN) {
+	o.mu.Lock()
+	for l := o.durable + 1; l <= lsn; l++ {
+		for _, p := range o.waiting[l] {
+			o.due.push(p)
+		}
+		delete(o.waiting, l)
+	}
+	o.durable = lsn
+	o.leave()
+	o.mu.Unlock()
+}
+
+// leave starts the one that carries out what is due, unless it runs already. The caller holds the mutex.
+func (o *outbox) leave() {
+	if o.leaving || o.due.len() == 0 {
+		return
+	}
+	o.leaving = true
+	o.k.rt.Go(o.drain)
+}
+
+func (o *outbox) drain() {
+	for range max(o.k.rt.Throughput(), 1) {
+		o.mu.Lock()
+		p, ok := o.due.pop()
+		o.mu.Unlock()
+		if !ok {
+			break
+		}
+		o.carryOut(p)
+	}
+	o.mu.Lock()
+	o.leaving = false
+	o.leave()
+	o.mu.Unlock()
+}
+
+func (o *outbox) carryOut(p parcel) {
+	switch e := p.effect.(type) {
+	case nil:
+		p.then()
+	case Reply:
+		e.To.settle(e.Body, nil)
+	case refusal:
+		e.to.settle(nil, e.err)
+	case SetTimer:
+		p.c.setTimer(p.session, e)
+	case StopTimer:
+		p.c.stopTimer(p.session, e.Key)
+	case Load:
+		o.k.rt.Go(func() { o.k.load(p, e) })
+	default:
+		o.k.world.Release(p.c.addr, p.session, p.effect)
+	}
+}
+
+// load reads columns for an actor.
+func (k *Kernel) load(p parcel, e Load) {
+	out := Loaded{Tag: e.Tag}
+	cols, err := k.journal.Columns(e.Page)
+	for _, c := range cols {
+		m, derr := record.Decode(*c.Value)
+		if derr != nil {
+			err = derr
+			break
+		}
+		out.Columns = append(out.Columns, Column{Key: c.Key, Value: m})
+	}
+	if err != nil {
+		out.Columns, out.Err = nil, err
+	}
+	p.c.post(&item{msg: Message{Body: out}, session: p.session, internal: true})
+}
