@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
 
 	"stormcell/actors/durable"
@@ -76,6 +75,12 @@ type Result struct {
 // system is shared by all runs of a process: making one costs more than a run.
 var system = durable.NewSystem(slog.New(slog.DiscardHandler))
 
+// The streams of chance that a seed gives.
+const (
+	scheduleStream = 0x5707c311
+	domainStream   = 0xd0a1
+)
+
 // maxMoves ends a run that does not come to rest.
 const maxMoves = 200_000
 
@@ -84,7 +89,6 @@ type run struct {
 	plan    Plan
 	rng     *rand.Rand
 	domain  Domain
-	sys     *actor.ActorSystem
 	clock   *clock
 	rt      *runtime
 	disk    *persistence.Memory
@@ -98,14 +102,13 @@ type run struct {
 	err     error
 }
 
-// Run simulates a plan. newDomain gets the run's chance.
-func Run(p Plan, newDomain func(*rand.Rand) Domain) Result { return runIn(system, p, newDomain) }
-
-func runIn(sys *actor.ActorSystem, p Plan, newDomain func(*rand.Rand) Domain) Result {
-	rng := rand.New(rand.NewPCG(p.Seed, 0x5707c311))
+// Run simulates a plan. newDomain gets a stream of chance of its own.
+func Run(p Plan, newDomain func(*rand.Rand) Domain) Result {
+	// The domain draws first and from a stream of its own, so that a plan's faults do not change what users do.
+	rng := rand.New(rand.NewPCG(p.Seed, scheduleStream))
 	r := &run{
-		plan: p, rng: rng, sys: sys, clock: &clock{now: epoch}, disk: persistence.NewStepped(),
-		domain: newDomain(rng), crashes: p.CrashAt, lag: []int{2, 10, 40}[rng.IntN(3)],
+		plan: p, rng: rng, clock: &clock{now: epoch}, disk: persistence.NewStepped(),
+		domain: newDomain(rand.New(rand.NewPCG(p.Seed, domainStream))), crashes: p.CrashAt, lag: []int{2, 10, 40}[rng.IntN(3)],
 	}
 	for i := range r.domain.Ops() {
 		if !slices.Contains(p.Drop, i) {
@@ -139,7 +142,7 @@ func (r *run) live() {
 	r.lives++
 	r.rt = &runtime{rng: r.rng, clock: r.clock}
 	r.kernel = durable.New(durable.Options{
-		Journal: r.plan.Sabotage.journal(r.disk, r.rt), World: r, Runtime: r.rt, System: r.sys,
+		Journal: r.plan.Sabotage.journal(r.disk, r.rt), World: r, Runtime: r.rt, System: system,
 		Log: slog.New(slog.DiscardHandler), Probe: r,
 	})
 	if err := r.domain.Register(r.kernel); err != nil {
