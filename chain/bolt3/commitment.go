@@ -71,8 +71,8 @@ type Commitment struct {
 // Commitment builds the broadcaster's commitment with the broadcaster's per-commitment point.
 //
 // An opener whose balance does not cover the whole base fee pays what it has, as every implementation does: whether such a
-// state is acceptable is decided where updates are checked, by BaseFee and AnchorsCost. Errors are keys.ErrNoSuchCommitment,
-// ErrUnbalanced, ErrExpiryIsATime and ErrCannotPayAnchors.
+// state is acceptable is decided where updates are checked, by BaseFee and AnchorsCost. Errors are
+// keys.ErrNoSuchCommitment, ErrUnbalanced, ErrExpiryIsATime and ErrCannotPayAnchors.
 func (c *Channel) Commitment(broadcaster Side, spec Spec, point *btcec.PublicKey) (*Commitment, error) {
 	if err := spec.check(c.Capacity); err != nil {
 		return nil, err
