@@ -37,8 +37,11 @@ const loadMode = packages.NeedName | packages.NeedFiles | packages.NeedCompiledG
 // Check holds the module rooted at root against every rule and gives the breaches in order of file and line, one for each
 // line and rule. The error tells of code that does not load or compile: then nothing can be said about it.
 func Check(root string) ([]Finding, error) {
-	root, err := filepath.EvalSymlinks(root)
+	root, err := filepath.Abs(root)
 	if err != nil {
+		return nil, fmt.Errorf("find the module: %w", err)
+	}
+	if root, err = filepath.EvalSymlinks(root); err != nil {
 		return nil, fmt.Errorf("find the module: %w", err)
 	}
 	found, err := checkLayout(root)
@@ -81,11 +84,17 @@ func load(root string) ([]source, error) {
 		}
 		for _, file := range pkg.Syntax {
 			path, err := filepath.Rel(root, pkg.Fset.Position(file.Package).Filename)
-			if err != nil || strings.HasPrefix(path, "..") || isGenerated(path) {
+			if err != nil {
+				return nil, fmt.Errorf("place a file of %s: %w", pkg.PkgPath, err)
+			}
+			if strings.HasPrefix(path, "..") || isGenerated(path) { // cgo's own files lie outside
 				continue
 			}
 			sources = append(sources, source{path: filepath.ToSlash(path), file: file, pkg: pkg})
 		}
+	}
+	if len(sources) == 0 {
+		broken = append(broken, fmt.Errorf("no code at %s", root))
 	}
 	return sources, errors.Join(broken...)
 }
