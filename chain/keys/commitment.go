@@ -29,9 +29,22 @@ type CommitmentKeys struct {
 func ForCommitment(broadcaster, countersigner Basepoints, point *btcec.PublicKey) CommitmentKeys {
 	return CommitmentKeys{
 		Revocation:           input.DeriveRevocationPubkey(countersigner.Revocation, point),
-		BroadcasterDelayed:   input.TweakPubKey(broadcaster.DelayedPayment, point),
-		BroadcasterHTLC:      input.TweakPubKey(broadcaster.HTLC, point),
-		CountersignerHTLC:    input.TweakPubKey(countersigner.HTLC, point),
+		BroadcasterDelayed:   tweak(broadcaster.DelayedPayment, point),
+		BroadcasterHTLC:      tweak(broadcaster.HTLC, point),
+		CountersignerHTLC:    tweak(countersigner.HTLC, point),
 		CountersignerPayment: countersigner.Payment,
 	}
+}
+
+// tweak adds the hash of point and basepoint, times the generator, to the basepoint. It is input.TweakPubKey without that
+// one's second multiplication, which takes half its time.
+func tweak(base, point *btcec.PublicKey) *btcec.PublicKey {
+	var scalar btcec.ModNScalar
+	scalar.SetByteSlice(input.SingleTweakBytes(point, base))
+	var product, addend, sum btcec.JacobianPoint
+	btcec.ScalarBaseMultNonConst(&scalar, &product)
+	base.AsJacobian(&addend)
+	btcec.AddNonConst(&addend, &product, &sum)
+	sum.ToAffine()
+	return btcec.NewPublicKey(&sum.X, &sum.Y)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/btcsuite/btcd/btcec/v2"
 	"github.com/lightningnetwork/lnd/input"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"stormcell/chain/keys"
 )
@@ -43,4 +44,19 @@ func mustFundingKey(t require.TestingT, signer keys.Signer, index uint32) *btcec
 	key, err := signer.FundingKey(index)
 	require.NoError(t, err)
 	return key
+}
+
+func TestTweakedKeysAreThoseOfLnd(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		point := keys.Secret(rapid.SliceOfN(rapid.ByteRange(1, 255), 32, 32).Draw(t, "secret")).Point()
+		ours, err := signerOf(t, rapid.Byte().Draw(t, "our seed")).Basepoints(0)
+		require.NoError(t, err)
+		theirs, err := signerOf(t, rapid.Byte().Draw(t, "their seed")).Basepoints(0)
+		require.NoError(t, err)
+		derived := keys.ForCommitment(ours, theirs, point)
+		require.Equal(t, hexOf(input.TweakPubKey(ours.DelayedPayment, point)), hexOf(derived.BroadcasterDelayed))
+		require.Equal(t, hexOf(input.TweakPubKey(ours.HTLC, point)), hexOf(derived.BroadcasterHTLC))
+		require.Equal(t, hexOf(input.TweakPubKey(theirs.HTLC, point)), hexOf(derived.CountersignerHTLC))
+	})
 }

@@ -25,7 +25,14 @@ type LocalSigner struct {
 	parallel Parallel
 
 	mu    sync.Mutex
+	pairs map[keychain.KeyLocator]keyPair
 	roots map[uint32]*shachain.RevocationProducer // by channel key index
+}
+
+// keyPair is a key of the tree. Deriving it takes twice as long as signing with it, so each is derived once.
+type keyPair struct {
+	private *btcec.PrivateKey
+	public  *btcec.PublicKey
 }
 
 var _ Signer = (*LocalSigner)(nil)
@@ -42,8 +49,25 @@ func NewLocalSigner(master *hdkeychain.ExtendedKey, coinType uint32, parallel Pa
 		return nil, err
 	}
 	return &LocalSigner{
-		tree: tree, node: node, parallel: parallel, roots: make(map[uint32]*shachain.RevocationProducer),
+		tree: tree, node: node, parallel: parallel,
+		pairs: make(map[keychain.KeyLocator]keyPair), roots: make(map[uint32]*shachain.RevocationProducer),
 	}, nil
+}
+
+// pair gives a key of the tree.
+func (s *LocalSigner) pair(family keychain.KeyFamily, index uint32) (keyPair, error) {
+	locator := keychain.KeyLocator{Family: family, Index: index}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if pair, ok := s.pairs[locator]; ok {
+		return pair, nil
+	}
+	private, err := s.tree.private(family, index)
+	if err != nil {
+		return keyPair{}, err
+	}
+	s.pairs[locator] = keyPair{private: private, public: private.PubKey()}
+	return s.pairs[locator], nil
 }
 
 func (s *LocalSigner) NodeKey() *btcec.PublicKey { return s.node.PubKey() }
@@ -59,21 +83,21 @@ func (s *LocalSigner) Basepoints(channel uint32) (Basepoints, error) {
 		{keychain.KeyFamilyPaymentBase, &points.Payment},
 		{keychain.KeyFamilyDelayBase, &points.DelayedPayment},
 	} {
-		key, err := s.tree.private(base.family, channel)
+		pair, err := s.pair(base.family, channel)
 		if err != nil {
 			return Basepoints{}, err
 		}
-		*base.point = key.PubKey()
+		*base.point = pair.public
 	}
 	return points, nil
 }
 
 func (s *LocalSigner) FundingKey(index uint32) (*btcec.PublicKey, error) {
-	key, err := s.tree.private(keychain.KeyFamilyMultiSig, index)
+	pair, err := s.pair(keychain.KeyFamilyMultiSig, index)
 	if err != nil {
 		return nil, err
 	}
-	return key.PubKey(), nil
+	return pair.public, nil
 }
 
 func (s *LocalSigner) CommitmentPoint(channel uint32, number uint64) (*btcec.PublicKey, error) {
@@ -101,16 +125,16 @@ func (s *LocalSigner) ReleaseSecret(channel uint32, number uint64) (Secret, erro
 
 // secretRoot derives the root of a channel's per-commitment secrets, once: every update of the channel asks for it.
 func (s *LocalSigner) secretRoot(channel uint32) (*shachain.RevocationProducer, error) {
+	funding, err := s.FundingKey(channel)
+	if err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if root, ok := s.roots[channel]; ok {
 		return root, nil
 	}
 	key, err := s.tree.private(keychain.KeyFamilyRevocationRoot, channel)
-	if err != nil {
-		return nil, err
-	}
-	funding, err := s.FundingKey(channel)
 	if err != nil {
 		return nil, err
 	}
@@ -158,22 +182,22 @@ func (s *LocalSigner) channelKey(ref KeyRef) (*btcec.PrivateKey, error) {
 	case keychain.KeyFamilyNodeKey, keychain.KeyFamilyRevocationRoot:
 		return nil, fmt.Errorf("sign a transaction with family %d: %w", ref.Family, ErrKeyMisused)
 	}
-	base, err := s.tree.private(ref.Family, ref.Index)
+	base, err := s.pair(ref.Family, ref.Index)
 	if err != nil {
 		return nil, err
 	}
 	switch ref.Tweak {
 	case Untweaked:
-		return base, nil
+		return base.private, nil
 	case CommitmentTweak:
 		point, err := btcec.ParsePubKey(ref.Point[:])
 		if err != nil {
 			return nil, fmt.Errorf("tweak a key: per-commitment point: %w", err)
 		}
-		return input.TweakPrivKey(base, input.SingleTweakBytes(point, base.PubKey())), nil
+		return input.TweakPrivKey(base.private, input.SingleTweakBytes(point, base.public)), nil
 	case RevocationTweak:
 		secret, _ := btcec.PrivKeyFromBytes(ref.Secret[:])
-		return input.DeriveRevocationPrivKey(base, secret), nil
+		return input.DeriveRevocationPrivKey(base.private, secret), nil
 	default:
 		return nil, fmt.Errorf("tweak a key: unknown tweak %d", ref.Tweak)
 	}
@@ -189,11 +213,11 @@ func (s *LocalSigner) SignGossip(ref KeyRef, signed []byte) (lnwire.Sig, error) 
 	case ref == NodeKeyRef():
 		key = s.node
 	case ref == FundingKeyRef(ref.Index):
-		funding, err := s.tree.private(ref.Family, ref.Index)
+		funding, err := s.pair(ref.Family, ref.Index)
 		if err != nil {
 			return lnwire.Sig{}, err
 		}
-		key = funding
+		key = funding.private
 	default:
 		return lnwire.Sig{}, fmt.Errorf("sign gossip with family %d: %w", ref.Family, ErrKeyMisused)
 	}

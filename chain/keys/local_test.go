@@ -223,3 +223,15 @@ func BenchmarkCommitmentPoint(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkForCommitment(b *testing.B) {
+	ours, err := signerOf(b, 1).Basepoints(0)
+	require.NoError(b, err)
+	theirs, err := signerOf(b, 2).Basepoints(0)
+	require.NoError(b, err)
+	point, err := signerOf(b, 1).CommitmentPoint(0, 0)
+	require.NoError(b, err)
+	for b.Loop() {
+		keys.ForCommitment(ours, theirs, point)
+	}
+}
