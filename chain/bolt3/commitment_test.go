@@ -158,8 +158,8 @@ func TestHTLCsOfEqualHashAndAmountKeepTheirOwnOutputs(t *testing.T) {
 		ToBroadcaster: 500_000_000, ToCountersigner: 480_000_000,
 		HTLCs: []bolt3.HTLC{
 			newHTLC(7, bolt3.Offered, 4_000_000, 1, 502),
-			newHTLC(5, bolt3.Offered, 4_000_000, 1, 501),
 			newHTLC(6, bolt3.Offered, 4_000_000, 1, 501),
+			newHTLC(5, bolt3.Offered, 4_000_000, 1, 501),
 			newHTLC(5, bolt3.Received, 4_000_000, 1, 501),
 			newHTLC(4, bolt3.Offered, 4_000_000, 1, 503),
 		},
