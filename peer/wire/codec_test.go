@@ -253,7 +253,8 @@ func TestChannelOf(t *testing.T) {
 	for _, m := range []wire.Message{
 		&wire.OpenChannel{PendingChannelID: id}, &wire.FundingCreated{PendingChannelID: id}, &wire.FundingSigned{ChanID: id},
 		&wire.ChannelReady{ChanID: id}, &wire.UpdateAddHTLC{ChanID: id}, &wire.RevokeAndAck{ChanID: id},
-		&wire.CommitSig{ChanID: id}, &wire.ClosingSig{ClosingProposal: wire.ClosingProposal{ChanID: id}}, &wire.Error{ChanID: id},
+		&wire.CommitSig{ChanID: id}, &wire.Error{ChanID: id},
+		&wire.ClosingSig{ClosingProposal: wire.ClosingProposal{ChanID: id}},
 		&wire.AnnouncementSignatures{ChannelID: id}, &wire.Stfu{ChanID: id}, &wire.ChannelReestablish{ChanID: id},
 		&wire.UpdateFailMalformedHTLC{ChanID: id}, &wire.UpdateFee{ChanID: id}, &wire.UpdateFulfillHTLC{ChanID: id},
 		&wire.UpdateFailHTLC{ChanID: id}, &wire.AcceptChannel{PendingChannelID: id}, &wire.Warning{ChanID: id},
@@ -262,7 +263,9 @@ func TestChannelOf(t *testing.T) {
 		require.True(t, ok, "%T", m)
 		require.Equal(t, id, got, "%T", m)
 	}
-	for _, m := range []wire.Message{&wire.Init{}, &wire.Ping{}, &wire.ChannelUpdate{}, &wire.Unknown{}, &wire.PeerStorage{}} {
+	for _, m := range []wire.Message{
+		&wire.Init{}, &wire.Ping{}, &wire.ChannelUpdate{}, &wire.Unknown{}, &wire.PeerStorage{},
+	} {
 		_, ok := wire.ChannelOf(m)
 		require.False(t, ok, "%T", m)
 	}

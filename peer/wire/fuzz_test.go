@@ -55,7 +55,8 @@ func FuzzFeatures(f *testing.F) {
 			require.NotEmpty(t, err.Error())
 			return
 		}
-		require.Equal(t, ours.Requires(wire.Splicing) || ours.Offers(wire.Splicing) && theirs.Offers(wire.Splicing), got.Splicing)
+		want := ours.Requires(wire.Splicing) || ours.Offers(wire.Splicing) && theirs.Offers(wire.Splicing)
+		require.Equal(t, want, got.Splicing)
 		require.Equal(t, theirs, wire.ParseFeatures(theirs.Bytes()))
 	})
 }
