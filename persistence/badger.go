@@ -32,9 +32,10 @@ type Badger struct {
 	closing chan struct{}
 	writing sync.Once
 	written chan struct{} // closed when the writer has ended
+	stored  LSN           // in the database; the writer's own
 
 	mu       sync.Mutex
-	work     sync.Cond // the queue is not empty, or closed or broken is set
+	work     sync.Cond // what the writer waits for has come: see pace.go
 	listener Listener
 	queue    []*encoded
 	last     LSN
@@ -42,6 +43,7 @@ type Badger struct {
 	closed   bool
 	broken   error // why nothing more is written
 	stats    Stats
+	pace
 }
 
 var _ Journal = (*Badger)(nil)
@@ -132,8 +134,9 @@ func (b *Badger) Close() error {
 	return errors.Join(broken, b.release())
 }
 
-// closeLimit bounds how long the database of a failed journal may take to close: on a broken disk Badger tries for ever.
-const closeLimit = 10 * time.Second
+// closeLimit bounds how long the database may take to close: on a broken disk Badger tries for ever. Everything that was
+// acknowledged is durable before.
+const closeLimit = 30 * time.Second
 
 // release closes what open opened.
 func (b *Badger) release() error {
@@ -141,14 +144,10 @@ func (b *Badger) release() error {
 	if b.db != nil {
 		closed := make(chan error, 1)
 		go func() { closed <- guard(b.db.Close) }()
-		var late <-chan time.Time
-		if b.broken != nil {
-			late = time.After(closeLimit)
-		}
 		select {
 		case err := <-closed:
 			errs = append(errs, err)
-		case <-late:
+		case <-time.After(closeLimit):
 			return fmt.Errorf("the database does not close within %v", closeLimit)
 		}
 	}

@@ -16,6 +16,8 @@ import (
 type write struct {
 	entry  badger.Entry
 	remove bool
+	// moot writes need not be made: what they put, their own batch removes.
+	moot bool
 }
 
 // encoded is what a commit changes in the database. Whoever submits encodes, so that the one writer only writes.
@@ -26,11 +28,22 @@ type encoded struct {
 	bytes int64
 	// late are the writes whose keys hold the commit's LSN. number completes them.
 	late []lateWrite
+	// letters are the places in writes of what is sent, in order; consumes are the removals from the inbox.
+	letters  []int
+	consumes []consumption
 	// large are the values in pieces (see pieces.go).
 	large []largeValue
 
 	buf []byte // every key and value lies in here
 }
+
+type consumption struct {
+	id InboxID
+	at int // in writes
+}
+
+// inPieces is the place of a letter that is stored in pieces.
+const inPieces = -1
 
 type lateWrite struct {
 	key, value []byte
@@ -75,6 +88,7 @@ func encodeCommit(c *Commit, snapshotPieces uint32) (*encoded, error) {
 		e.putLetter(&c.Send[i], c.Actor, uint32(i))
 	}
 	for _, id := range c.Consume {
+		e.consumes = append(e.consumes, consumption{id: id, at: len(e.writes)})
 		e.remove(e.key(appendInboxKey(e.buf, c.Actor, id)))
 	}
 	for _, column := range c.Columns {
@@ -144,6 +158,11 @@ func (e *encoded) putLetter(l *Letter, from Address, n uint32) {
 	e.buf = appendEnvelopeHeader(e.buf, l.Body.Kind, l.Body.Version)
 	e.buf = binary.AppendUvarint(e.buf, uint64(len(from)))
 	e.buf = append(e.buf, from...)
+	at := len(e.writes)
+	if piecesFor(len(l.Body.Body)) > 0 {
+		at = inPieces
+	}
+	e.letters = append(e.letters, at)
 	e.putBody(key, start, l.Body.Body, len(key)-inboxIDSize)
 }
 
@@ -194,9 +213,11 @@ func (e *encoded) add(w write) {
 func (e *encoded) writeTo(txn *badger.Txn) error {
 	for i := range e.writes {
 		w, err := &e.writes[i], error(nil)
-		if w.remove {
+		switch {
+		case w.moot:
+		case w.remove:
 			err = txn.Delete(w.entry.Key)
-		} else {
+		default:
 			err = txn.SetEntry(&w.entry)
 		}
 		if err != nil {
@@ -204,6 +225,24 @@ func (e *encoded) writeTo(txn *badger.Txn) error {
 		}
 	}
 	return nil
+}
+
+// settle makes moot what the batch both sends and consumes: half of what busy actors would write. The commits of a batch
+// have consecutive LSNs.
+func settle(batch []*encoded) {
+	first := batch[0].lsn
+	for _, e := range batch {
+		for _, c := range e.consumes {
+			if c.id.LSN < first || c.id.LSN >= e.lsn {
+				continue
+			}
+			sender := batch[c.id.LSN-first]
+			if int(c.id.N) < len(sender.letters) && sender.letters[c.id.N] != inPieces {
+				sender.writes[sender.letters[c.id.N]].moot = true
+				e.writes[c.at].moot = true
+			}
+		}
+	}
 }
 
 // number completes the keys and checksums that depend on the commit's LSN.

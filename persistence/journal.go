@@ -120,6 +120,9 @@ type Commit struct {
 	// Wake enters addresses into the live set; Leave takes Actor out of it.
 	Wake  []Address
 	Leave bool
+	// Patient says that nothing waits for this commit yet: it may become durable together with what follows, or when Hurry
+	// asks for it, or after a moment (some ten milliseconds).
+	Patient bool
 }
 
 // validate refuses keys that no journal could store.
@@ -184,6 +187,8 @@ type Journal interface {
 	// Submit puts a commit at the end of the log, sets the IDs of its letters, and returns its LSN. It does not wait for
 	// the disk. ErrTooLarge and ErrBadAddress store nothing and leave the log usable; ErrClosed is final.
 	Submit(*Commit) (LSN, error)
+	// Hurry says that somebody waits for the commits up to lsn.
+	Hurry(lsn LSN)
 	// Last is the LSN of the newest submitted commit, Durable of the newest durable one.
 	Last() LSN
 	Durable() LSN

@@ -58,6 +58,7 @@ func (b *Badger) load() error {
 	b.head, err = createHeadFile(b.opts.Dir, headMark{journalID: [journalIDSize]byte(f.meta.JournalId), lsn: f.mark})
 	b.last, b.pieces = f.mark, f.pieces
 	b.durable.Store(uint64(f.mark))
+	b.stored = f.mark
 	return err
 }
 
@@ -113,7 +114,10 @@ func (b *Badger) create(place Place) (*journal.Meta, error) {
 func (b *Badger) storeMeta(meta *journal.Meta) error {
 	e := &encoded{}
 	e.put([]byte(metaKey), encodeOwn(meta), noLSN)
-	return b.store(e)
+	if err := b.store(e); err != nil {
+		return err
+	}
+	return b.flush()
 }
 
 // readHead reads the HEAD file; nil when there is none, or when it is unreadable and the operator accepts that.

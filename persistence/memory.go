@@ -91,6 +91,9 @@ func (m *Memory) Submit(c *Commit) (LSN, error) {
 	return lsn, nil
 }
 
+// Hurry implements Journal. There is nothing to hurry: a self-driven journal is never patient, a stepped one obeys Advance.
+func (m *Memory) Hurry(LSN) {}
+
 // Last implements Journal.
 func (m *Memory) Last() LSN {
 	m.mu.Lock()

@@ -4,7 +4,8 @@ import "time"
 
 // Stats counts since the journal was opened.
 type Stats struct {
-	// Commits were written in Batches, each of which is synced once; Syncs counts those of opening too.
+	// Commits were written in Batches, one transaction each; a sync makes one or more batches durable. Syncs counts those
+	// of opening too.
 	Commits, Batches, Syncs uint64
 	// Bytes are those of keys and values, as the database counts them.
 	Bytes uint64
@@ -19,11 +20,10 @@ func (b *Badger) Stats() Stats {
 	return b.stats
 }
 
-// count adds a sync.
-func (b *Badger) count(bytes int64, took time.Duration) {
+// countSync adds a sync.
+func (b *Badger) countSync(took time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.stats.Bytes += uint64(bytes)
 	b.stats.Syncs++
 	b.stats.SyncTime += took
 	b.stats.LastSync = took

@@ -2,7 +2,6 @@ package persistence
 
 import (
 	"fmt"
-	"runtime"
 	"slices"
 	"time"
 
@@ -38,9 +37,10 @@ func (b *Badger) Submit(c *Commit) (LSN, error) {
 	}
 	b.last = lsn
 	b.queue = append(b.queue, e)
-	if len(b.queue) == 1 {
-		b.work.Signal()
+	if !c.Patient {
+		b.wanted = lsn
 	}
+	b.wake()
 	return lsn, nil
 }
 
@@ -87,11 +87,11 @@ func (b *Badger) write() {
 			b.fail(err)
 			return
 		}
-		if len(waiting) == 0 {
+		if len(waiting) == 0 && b.stored == b.Durable() {
 			return
 		}
 		n := b.cut(waiting)
-		if err := guard(func() error { return b.writeBatch(waiting[:n]) }); err != nil {
+		if err := guard(func() error { return b.advance(waiting[:n]) }); err != nil {
 			b.fail(err)
 			return
 		}
@@ -99,22 +99,17 @@ func (b *Badger) write() {
 	}
 }
 
-// collect adds to waiting what is in the queue, and waits for it if there is nothing else to do. It gives nothing when the
-// journal is closed and all is written.
-func (b *Badger) collect(waiting []*encoded) ([]*encoded, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for len(waiting)+len(b.queue) == 0 && !b.closed && b.broken == nil {
-		b.work.Wait()
-		// Whoever the last batch woke is about to submit: let them, rather than write the first of them alone.
-		b.mu.Unlock()
-		runtime.Gosched()
-		b.mu.Lock()
+// advance writes a batch, which may be empty, and makes all that is written durable if somebody waits for it.
+func (b *Badger) advance(batch []*encoded) error {
+	if len(batch) > 0 {
+		if err := b.writeBatch(batch); err != nil {
+			return err
+		}
 	}
-	waiting = append(waiting, b.queue...)
-	clear(b.queue)
-	b.queue = b.queue[:0]
-	return waiting, b.broken
+	if b.stored == b.Durable() || !b.wantsSync() {
+		return nil
+	}
+	return b.sync()
 }
 
 // cut tells how many of waiting fit in one transaction.
@@ -130,36 +125,32 @@ func (b *Badger) cut(waiting []*encoded) int {
 	return len(waiting)
 }
 
-// writeBatch makes the commits durable, in one transaction and one sync, and says so.
+// writeBatch writes commits, and the batch's place in the log, in one transaction.
 func (b *Badger) writeBatch(batch []*encoded) error {
 	if err := checkSpace(b.opts.Dir, b.opts.FreeSpaceFloor, b.opts.hooks.freeSpace); err != nil {
 		return err
 	}
+	if b.stored > b.Durable() && b.spans.mayEnd(batch) {
+		if err := b.sync(); err != nil {
+			return err
+		}
+	}
+	settle(batch)
 	first, last := batch[0].lsn, batch[len(batch)-1].lsn
 	place := b.spans.encode(first, last)
 	place.put([]byte(markKey), encodeOwn(&journal.Mark{Lsn: uint64(last)}), noLSN)
 	if err := b.store(place, batch...); err != nil {
 		return fmt.Errorf("write commits %d to %d: %w", first, last, err)
 	}
-	if err := b.spans.written(); err != nil {
-		return err
-	}
-	if err := b.head.set(last); err != nil {
-		return err
-	}
-	b.durable.Store(uint64(last))
 	b.mu.Lock()
-	listener := b.listener
 	b.stats.Batches++
 	b.stats.Commits += uint64(len(batch))
 	b.mu.Unlock()
-	if listener != nil {
-		listener.Durable(last)
-	}
-	return nil
+	b.stored = last
+	return b.spans.written(batch)
 }
 
-// store writes commits and what the journal itself has to say to the database, in one transaction, and syncs it.
+// store writes commits and what the journal itself has to say to the database, in one transaction.
 func (b *Badger) store(own *encoded, commits ...*encoded) error {
 	txn := b.db.NewTransaction(true)
 	defer txn.Discard()
@@ -176,11 +167,40 @@ func (b *Badger) store(own *encoded, commits ...*encoded) error {
 	if err := txn.Commit(); err != nil {
 		return err
 	}
+	b.mu.Lock()
+	b.stats.Bytes += uint64(bytes)
+	b.mu.Unlock()
+	return nil
+}
+
+// flush syncs the database.
+func (b *Badger) flush() error {
 	started := time.Now()
 	if err := b.opts.hooks.sync(b.db); err != nil {
 		return fmt.Errorf("sync: %w", err)
 	}
-	b.count(bytes, time.Since(started))
+	b.countSync(time.Since(started))
+	return nil
+}
+
+// sync makes everything written durable, and says so.
+func (b *Badger) sync() error {
+	last := b.stored
+	if err := b.flush(); err != nil {
+		return fmt.Errorf("commits up to %d: %w", last, err)
+	}
+	if err := b.head.set(last); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	b.together = int(last - b.Durable())
+	b.durable.Store(uint64(last))
+	b.overdue = false
+	listener := b.listener
+	b.mu.Unlock()
+	if listener != nil {
+		listener.Durable(last)
+	}
 	return nil
 }
 

@@ -15,7 +15,7 @@ import (
 // commit submits what a step changes. It applies the events first: when anything goes wrong from there on the panic
 // discards the state, and nothing was stored. False says that the log has ended: then nothing of the step may leave.
 func (a *shell) commit(m Message, out Outcome) bool {
-	c := &persistence.Commit{Actor: a.c.addr, Before: a.head}
+	c := &persistence.Commit{Actor: a.c.addr, Before: a.head, Patient: true}
 	events := encodeAll(out.Events)
 	for _, ev := range out.Events {
 		a.kind.core.apply(a.state, ev)

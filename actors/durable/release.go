@@ -8,11 +8,13 @@ import (
 )
 
 // outbox holds the effects of all actors until the log is durable as far as they depend on it, and lets them leave one
-// after the other. What one actor depends on never decreases, so each actor's effects leave in the order of its steps.
+// after the other. It is also what hurries the journal: commits that nothing waits for share the sync of the next one that
+// somebody does wait for. What one actor depends on never decreases, so each actor's effects leave in the order of its steps.
 type outbox struct {
 	k       *Kernel
 	mu      sync.Mutex
 	durable persistence.LSN
+	hurried persistence.LSN // what the journal was asked for
 	waiting map[persistence.LSN][]parcel
 	due     queue[parcel]
 	leaving bool
@@ -34,8 +36,15 @@ func (o *outbox) add(need persistence.LSN, p parcel) {
 	} else {
 		o.waiting[need] = append(o.waiting[need], p)
 	}
+	hurry := need > max(o.hurried, o.durable)
+	if hurry {
+		o.hurried = need
+	}
 	o.leave()
 	o.mu.Unlock()
+	if hurry {
+		o.k.journal.Hurry(need)
+	}
 }
 
 // advance notes that the log is durable up to lsn.

@@ -14,14 +14,40 @@ type Wall struct{}
 // turnLength is how many messages an actor takes before others get their turn.
 const turnLength = 128
 
+// workers hands turns to goroutines that wait for one. A new goroutine for each turn would spend a third of its time on
+// growing its stack to what a step needs.
+var workers = make(chan func())
+
+// idleFor is how long a worker waits for another turn.
+const idleFor = 100 * time.Millisecond
+
 // Schedule implements Runtime.
-func (Wall) Schedule(f func()) { go f() }
+func (Wall) Schedule(f func()) {
+	select {
+	case workers <- f:
+	default:
+		go work(f)
+	}
+}
+
+func work(f func()) {
+	idle := time.NewTimer(idleFor)
+	for {
+		f()
+		idle.Reset(idleFor)
+		select {
+		case f = <-workers:
+		case <-idle.C:
+			return
+		}
+	}
+}
 
 // Throughput implements Runtime.
 func (Wall) Throughput() int { return turnLength }
 
 // Go implements Runtime.
-func (Wall) Go(f func()) { go f() }
+func (w Wall) Go(f func()) { w.Schedule(f) }
 
 // Now implements Runtime.
 func (Wall) Now() time.Time { return time.Now() }
@@ -49,7 +75,7 @@ func (Wall) Parallel(n int, f func(i int)) {
 		wg    sync.WaitGroup
 		first atomic.Pointer[any]
 	)
-	work := func() {
+	share := func() {
 		defer wg.Done()
 		defer func() {
 			if r := recover(); r != nil {
@@ -62,9 +88,9 @@ func (Wall) Parallel(n int, f func(i int)) {
 	}
 	wg.Add(workers)
 	for range workers - 1 {
-		go work()
+		go share()
 	}
-	work()
+	share()
 	wg.Wait()
 	if r := first.Load(); r != nil {
 		panic(*r)
