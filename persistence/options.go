@@ -80,7 +80,7 @@ func (o Options) badger() badger.Options {
 		WithDetectConflicts(false).
 		WithNumVersionsToKeep(1).
 		WithMetricsEnabled(false).
-		WithMemTableSize(16 << 20).
+		WithMemTableSize(memtableSize).
 		WithValueThreshold(1 << 20).
 		WithValueLogFileSize(1 << 20).
 		WithCompression(options.None).

@@ -26,10 +26,12 @@ const keepSpans = 64
 
 // spanWriter writes the spans of a running journal.
 type spanWriter struct {
-	number  uint64
-	first   LSN // where the span begins, 0 before its first batch
-	parity  byte
-	nextLog string // Badger's next write-ahead log: when it exists, the span is over
+	number uint64
+	first  LSN // where the span begins, 0 before its first batch
+	parity byte
+	dir    string
+	log    int // number of Badger's newest write-ahead log: when there is a newer one, the span is over
+	filled int64
 }
 
 // newSpanWriter begins the span after the given one, in a database that has just been opened.
@@ -49,7 +51,7 @@ func newSpanWriter(dir string, last uint64) (*spanWriter, error) {
 	if newest < 0 {
 		return nil, fmt.Errorf("%s: no write-ahead log", dir)
 	}
-	return &spanWriter{number: last + 1, nextLog: logPath(dir, newest+1)}, nil
+	return &spanWriter{number: last + 1, dir: dir, log: newest}, nil
 }
 
 func logPath(dir string, number int) string {
@@ -71,22 +73,37 @@ func (s *spanWriter) encode(first, last LSN) *encoded {
 	return e
 }
 
+// Badger begins a new write-ahead log when the old one, or the memtable that mirrors it, has memtableSize bytes. To be sure
+// that it has not, each entry counts entryBound bytes more than its key and value: 12 count as entryOverhead, and the
+// memtable takes 40 more on average, the log less.
+const (
+	memtableSize = 16 << 20
+	entryBound   = 72 - entryOverhead
+)
+
+// mayEnd tells whether Badger may begin a new write-ahead log with this batch. Nothing in the old one may be without a sync
+// then: db.Sync syncs the newest only, and of two logs the disk may keep the newer and lose the older.
+func (s *spanWriter) mayEnd(batch []*encoded) bool { return s.filled+bound(batch) >= memtableSize }
+
+func bound(batch []*encoded) int64 {
+	bytes := int64(batchBytes)
+	for _, e := range batch {
+		bytes += e.bytes + int64(len(e.writes))*entryBound
+	}
+	return bytes
+}
+
 // written is told when the batch is in the database.
-func (s *spanWriter) written() error {
+func (s *spanWriter) written(batch []*encoded) error {
 	s.parity ^= 1
-	_, err := os.Lstat(s.nextLog)
-	if os.IsNotExist(err) {
+	s.filled += bound(batch)
+	next := logPath(s.dir, s.log+1)
+	if _, err := os.Lstat(next); os.IsNotExist(err) {
 		return nil
-	}
-	if err != nil {
+	} else if err != nil {
 		return err
 	}
-	number, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(s.nextLog), ".mem"))
-	if err != nil {
-		return err
-	}
-	s.number, s.first, s.parity = s.number+1, 0, 0
-	s.nextLog = logPath(filepath.Dir(s.nextLog), number+1)
+	s.number, s.first, s.parity, s.log, s.filled = s.number+1, 0, 0, s.log+1, bound(batch)
 	return nil
 }
 
