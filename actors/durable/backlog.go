@@ -38,6 +38,13 @@ func (b *backlog) park(m *mailbox) bool {
 	return true
 }
 
+// size counts the commits that are not durable, and the actors that wait for them.
+func (b *backlog) size() (commits, parked int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return int(b.last - b.durable), len(b.parked)
+}
+
 func (b *backlog) advance(lsn persistence.LSN) {
 	b.mu.Lock()
 	b.durable = lsn

@@ -26,9 +26,9 @@ type cell struct {
 	timers   map[string]*timer
 	troubles troubles
 
-	// kept counts the inbox entries that wait for a later commit; head is the newest submitted head record. Both are the
-	// incarnation's own while it runs, and the manager's when it has ended.
-	kept int
+	kept int // inbox entries left for a later commit
+
+	// head is the newest submitted head record: the incarnation's own while it runs, the manager's when it has ended.
 	head *journal.Head
 }
 
@@ -132,6 +132,14 @@ func (c *cell) count(it *item, by int) {
 	c.kind.figures.mailbox.Add(int64(by))
 }
 
+// countKept notes how many inbox entries the incarnation keeps for a later commit.
+func (c *cell) countKept(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kind.figures.kept.Add(int64(n - c.kept))
+	c.kept = n
+}
+
 // stir lets the incarnation take a turn, or asks for one. The caller holds c.mu.
 func (c *cell) stir() {
 	switch c.phase {
@@ -201,7 +209,7 @@ func (c *cell) begin() uint64 {
 	defer c.mu.Unlock()
 	c.phase = recovering
 	c.session = c.k.sessions.Add(1)
-	c.kept, c.head = 0, nil
+	c.head = nil
 	c.kind.figures.awake.Add(1)
 	return c.session
 }
@@ -211,6 +219,8 @@ func (c *cell) end() {
 	c.mu.Lock()
 	session := c.session
 	c.session = 0
+	c.kind.figures.kept.Add(int64(-c.kept))
+	c.kept = 0
 	for _, t := range c.timers {
 		t.stop()
 	}

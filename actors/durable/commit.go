@@ -48,7 +48,7 @@ func (a *shell) commit(m Message, out Outcome) bool {
 	if stored {
 		a.head, a.c.head = c.Head, c.Head
 	}
-	a.kept, a.c.kept = kept, len(kept)
+	a.setKept(kept)
 	a.horizon = lsn
 	a.kind.figures.commits.Add(1)
 	a.kind.figures.events.Add(uint64(len(events)))

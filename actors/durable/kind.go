@@ -47,8 +47,8 @@ type kind struct {
 
 // figures are one kind's metrics.
 type figures struct {
-	steps, commits, events, restarts, refused, dropped atomic.Uint64
-	awake, halted, mailbox, inbox                      atomic.Int64
+	steps, commits, events, failures, refused, dropped atomic.Uint64
+	awake, halted, mailbox, inbox, kept                atomic.Int64
 }
 
 // anyCore is a Core without its type parameter.

@@ -86,6 +86,17 @@ func (o *outbox) drain() {
 	o.mu.Unlock()
 }
 
+// size counts the effects that have not left.
+func (o *outbox) size() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := o.due.len()
+	for _, ps := range o.waiting {
+		n += len(ps)
+	}
+	return n
+}
+
 func (o *outbox) carryOut(p parcel) {
 	switch e := p.effect.(type) {
 	case nil:

@@ -159,14 +159,20 @@ func (a *shell) step(m Message) {
 	}
 	switch {
 	case out.Keep:
-		a.kept = append(a.kept, m.ID)
-		a.c.kept = len(a.kept)
+		a.setKept(append(a.kept, m.ID))
 	case m.Durable() || len(out.Events)+len(out.Put)+len(out.Send)+len(out.Also) > 0 || out.Done && !a.head.GetDone():
 		if !a.commit(m, out) {
 			return
 		}
 	}
 	a.act(m, out)
+}
+
+func (a *shell) setKept(kept []Ref) {
+	if len(kept) != len(a.kept) {
+		a.c.countKept(len(kept))
+	}
+	a.kept = kept
 }
 
 // check refuses an outcome that breaks the contract.

@@ -89,7 +89,7 @@ func (c *cell) failed(reason any) {
 	default:
 		t.on, t.count = on, 1
 	}
-	c.kind.figures.restarts.Add(1)
+	c.kind.figures.failures.Add(1)
 	c.k.log.Error("actor failed", "actor", c.addr, "message", on.String(), "failures", t.count,
 		"reason", t.reason, "stack", string(cr.stack))
 	next := failing
