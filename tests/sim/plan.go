@@ -42,6 +42,22 @@ func EveryCrash(seed uint64, keep Keep, newDomain func(*rand.Rand) Domain) (runs
 	return res.Moves + 1, nil, res
 }
 
+// EveryPrefix crashes before every single move and keeps, in a run each, every prefix of the log that could be left.
+func EveryPrefix(seed uint64, newDomain func(*rand.Rand) Domain) (runs int, failed *Plan, res Result) {
+	res = Run(Plan{Seed: seed}, newDomain)
+	for at := range res.Moves {
+		for keep, last := KeepNothing, KeepNothing; keep <= last; keep++ {
+			p := Plan{Seed: seed, Keep: keep, CrashAt: []int{at}}
+			r := Run(p, newDomain)
+			if runs++; r.Err != nil {
+				return runs, &p, r
+			}
+			last = KeepNothing + Keep(r.AtStake)
+		}
+	}
+	return runs, nil, res
+}
+
 // Shrink looks for a smaller plan that fails too: fewer faults, fewer operations.
 func Shrink(p Plan, newDomain func(*rand.Rand) Domain) (Plan, Result) {
 	best, res := p, Run(p, newDomain)

@@ -55,11 +55,11 @@ type Plan struct {
 // Keep says how much of the log that was submitted but not durable survives a crash.
 type Keep int
 
-// What a crash keeps.
+// What a crash keeps. KeepNothing+n keeps n commits more than what was durable.
 const (
 	KeepSome    Keep = iota // by chance
-	KeepNothing             // only what was durable
 	KeepAll                 // everything submitted
+	KeepNothing             // only what was durable
 )
 
 // Result is what a run came to.
@@ -67,6 +67,8 @@ type Result struct {
 	Moves   int
 	Commits persistence.LSN
 	Lives   int
+	// AtStake is the most that a crash found submitted and not durable.
+	AtStake int
 	Hash    uint64
 	Trace   []string
 	Err     error
@@ -99,6 +101,7 @@ type run struct {
 	lag     int
 	moves   int
 	lives   int
+	atStake int
 	err     error
 }
 
@@ -133,7 +136,8 @@ func Run(p Plan, newDomain func(*rand.Rand) Domain) Result {
 	r.rt.end()
 	r.kernel.Abandon()
 	return Result{
-		Moves: r.moves, Commits: r.disk.Last(), Lives: r.lives, Hash: r.trace.hash(), Trace: r.trace.lines, Err: r.err,
+		Moves: r.moves, Commits: r.disk.Last(), Lives: r.lives, AtStake: r.atStake,
+		Hash: r.trace.hash(), Trace: r.trace.lines, Err: r.err,
 	}
 }
 
@@ -168,7 +172,10 @@ func (r *run) crash() {
 		keep = last
 	case r.plan.Keep == KeepSome && last > durable:
 		keep += persistence.LSN(r.rng.IntN(int(last-durable) + 1))
+	case r.plan.Keep > KeepNothing:
+		keep = min(last, durable+persistence.LSN(r.plan.Keep-KeepNothing))
 	}
+	r.atStake = max(r.atStake, int(last-durable))
 	r.trace.add("crash: %d of %d durable, %d kept", durable, last, keep)
 	r.rt.end()
 	r.kernel.Abandon()

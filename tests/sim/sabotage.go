@@ -43,6 +43,7 @@ type hasty struct {
 	*persistence.Memory
 	rt       *runtime
 	listener persistence.Listener
+	said     persistence.LSN
 }
 
 func (j *hasty) Start(l persistence.Listener) {
@@ -53,7 +54,12 @@ func (j *hasty) Start(l persistence.Listener) {
 func (j *hasty) Submit(c *persistence.Commit) (persistence.LSN, error) {
 	lsn, err := j.Memory.Submit(c)
 	if err == nil {
-		j.rt.Go(func() { j.listener.Durable(lsn) })
+		j.rt.Go(func() {
+			if lsn > j.said {
+				j.said = lsn
+				j.listener.Durable(lsn)
+			}
+		})
 	}
 	return lsn, err
 }

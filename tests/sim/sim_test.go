@@ -87,6 +87,21 @@ func TestSim(t *testing.T) {
 		seeds, (seeds+49)/50, runs.Load(), commits.Load(), lives.Load())
 }
 
+// TestEveryPrefix leaves, for a few seeds, nothing to chance about what a crash keeps.
+func TestEveryPrefix(t *testing.T) {
+	var runs atomic.Uint64
+	require.NoError(t, each(6, func(seed uint64) error {
+		p := sim.Plan{Seed: seed}
+		n, failed, _ := sim.EveryPrefix(seed, newBank(p))
+		runs.Add(uint64(n))
+		if failed != nil {
+			return shrunk(*failed)
+		}
+		return nil
+	}))
+	t.Logf("%d runs", runs.Load())
+}
+
 // TestPlan replays the run that PLAN names.
 func TestPlan(t *testing.T) {
 	s := os.Getenv("PLAN")

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"stormcell/actors/durable"
+	"stormcell/tests/sim"
 )
 
 // Bank is the world around the actors. It sees only what they release, and writes it all down.
@@ -88,7 +89,7 @@ func register[S any](b *Bank, k *durable.Kernel, kind durable.Kind, core durable
 	if b.applyTwice {
 		core = twice[S]{core}
 	}
-	return durable.Register(k, kind, core)
+	return durable.Register(k, kind, sim.Pure(core, func(err error) { b.fail("%w", err) }))
 }
 
 // twice folds every event in twice.
