@@ -71,6 +71,10 @@ func (b *Badger) open() error {
 	if err := checkSpace(b.opts.Dir, b.opts.FreeSpaceFloor, b.opts.hooks.freeSpace); err != nil {
 		return err
 	}
+	head, err := b.readHead()
+	if err != nil {
+		return err
+	}
 	opts := b.opts.badger()
 	verified, err := checkFiles(opts, b.opts.VerifyUpTo)
 	if err != nil {
@@ -84,7 +88,7 @@ func (b *Badger) open() error {
 		return fmt.Errorf("%s: %w", opts.Dir, err)
 	}
 	b.limit = newBatchLimit(b.db)
-	if err := guard(b.load); err != nil {
+	if err := guard(func() error { return b.load(head) }); err != nil {
 		return err
 	}
 	b.readers.Add(1)

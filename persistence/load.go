@@ -22,16 +22,12 @@ type found struct {
 
 // load reads what the database knows of itself, compares it with HEAD and with where it lies, and makes the journal
 // ready to write.
-func (b *Badger) load() error {
+func (b *Badger) load(head *headMark) error {
 	var f found
 	err := b.db.View(func(txn *badger.Txn) (err error) {
 		f, err = readFound(txn)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	head, err := b.readHead()
 	if err != nil {
 		return err
 	}
