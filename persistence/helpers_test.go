@@ -1,7 +1,9 @@
 package persistence
 
 import (
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"log/slog"
 	"sync"
@@ -198,4 +200,9 @@ func indexedPieces(b *Badger) int {
 		n += int(count)
 	}
 	return n
+}
+
+// resealHead makes the checksum of a HEAD record right.
+func resealHead(b []byte) {
+	binary.BigEndian.PutUint32(b[headChecksumAt:], crc32.Checksum(b[:headChecksumAt], castagnoli))
 }
