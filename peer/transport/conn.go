@@ -57,7 +57,8 @@ func newConn(raw net.Conn, machine *brontide.Machine, remote *btcec.PublicKey) *
 }
 
 // ReadMessage waits for the next message. What it returns is valid until the next call. The error is io.EOF when the
-// peer closed between two messages, io.ErrUnexpectedEOF when it closed within one, wraps ErrCorrupt, or is the network's.
+// peer closed between two messages, io.ErrUnexpectedEOF when it closed within one, wraps ErrCorrupt, or is the
+// network's.
 func (c *Conn) ReadMessage() ([]byte, error) {
 	size, err := c.machine.ReadHeader(c.in)
 	if err != nil {

@@ -24,8 +24,8 @@ type Dialer struct {
 // DefaultDialTimeout is how long a connection may take to come up.
 const DefaultDialTimeout = 20 * time.Second
 
-// Dial connects to the node with that key at a host:port. The error is the network's or wraps a *HandshakeError. Where the context or the
-// time limit ended it, it wraps that cause.
+// Dial connects to the node with that key at a host:port. The error is the network's or wraps a *HandshakeError. Where
+// the context or the time limit ended it, it wraps that cause.
 func (d *Dialer) Dial(ctx context.Context, remote *btcec.PublicKey, address string) (*Conn, error) {
 	timeout := d.Timeout
 	if timeout == 0 {

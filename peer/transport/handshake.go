@@ -59,8 +59,8 @@ func Client(ctx context.Context, raw net.Conn, key NodeKey, remote *btcec.Public
 	return newConn(raw, machine, remote), nil
 }
 
-// Server does the responder's part of the handshake over raw, and learns who the other is. It takes raw over, and closes
-// it if the handshake fails or the context ends first. Errors are as Client's.
+// Server does the responder's part of the handshake over raw, and learns who the other is. It takes raw over, and
+// closes it if the handshake fails or the context ends first. Errors are as Client's.
 func Server(ctx context.Context, raw net.Conn, key NodeKey) (*Conn, error) {
 	machine := brontide.NewBrontideMachine(false, key, nil)
 	var remote *btcec.PublicKey

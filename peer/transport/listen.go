@@ -24,7 +24,8 @@ type ListenConfig struct {
 	// Handshakes bounds the handshakes under way, and the connections through it that nobody has accepted yet. At the
 	// bound no more TCP connections are taken; they wait in the kernel's queue.
 	Handshakes int
-	// PerHost bounds the handshakes under way with one host: an IPv4 address or an IPv6 /64. One more is closed at once.
+	// PerHost bounds the handshakes under way with one host: an IPv4 address or an IPv6 /64. One more is closed at
+	// once.
 	PerHost int
 	// Timeout bounds one handshake, all acts together.
 	Timeout time.Duration
@@ -85,7 +86,8 @@ func Listen(address string, config ListenConfig) (*Listener, error) {
 	return l, nil
 }
 
-// Accept waits for the next connection whose handshake is through. The error is ErrListenerClosed or the context's cause.
+// Accept waits for the next connection whose handshake is through. The error is ErrListenerClosed or the context's
+// cause.
 func (l *Listener) Accept(ctx context.Context) (*Conn, error) {
 	select {
 	case conn := <-l.ready:

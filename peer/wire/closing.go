@@ -7,8 +7,8 @@ import (
 	"github.com/btcsuite/btcd/btcutil"
 )
 
-// The closing messages are not lnwire's, because that reads scripts of 34 bytes at most, where later segwit versions take
-// 42 and the OP_RETURN scripts of option_simple_close take 83, and because its closing_signed has no fee range.
+// The closing messages are not lnwire's, because that reads scripts of 34 bytes at most, where later segwit versions
+// take 42 and the OP_RETURN scripts of option_simple_close take 83, and because its closing_signed has no fee range.
 
 // Shutdown begins a cooperative close (BOLT 2, "Closing Initiation: `shutdown`").
 type Shutdown struct {
@@ -66,8 +66,8 @@ func (m *ClosingSigned) MsgType() MessageType { return TypeClosingSigned }
 // TargetChanID is the channel the message is about.
 func (m *ClosingSigned) TargetChanID() ChannelID { return m.ChanID }
 
-// ClosingProposal is what closing_complete and closing_sig share: a closing transaction, and signatures for the forms it
-// may take.
+// ClosingProposal is what closing_complete and closing_sig share: a closing transaction, and signatures for the forms
+// it may take.
 type ClosingProposal struct {
 	ChanID ChannelID
 	// CloserScript belongs to the sender of closing_complete, who pays the fee; CloseeScript to the other.
@@ -75,8 +75,8 @@ type ClosingProposal struct {
 	CloseeScript []byte
 	Fee          btcutil.Amount
 	LockTime     uint32
-	// One signature per form of the transaction: with the closer's output alone, with the closee's alone, with both. nil
-	// for a form that is not signed.
+	// One signature per form of the transaction: with the closer's output alone, with the closee's alone, with both.
+	// nil for a form that is not signed.
 	CloserOnly *Sig
 	CloseeOnly *Sig
 	Both       *Sig

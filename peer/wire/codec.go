@@ -8,13 +8,14 @@ import (
 	"github.com/lightningnetwork/lnd/lnwire"
 )
 
-// MaxMessage is the size in bytes of the largest message, its type included (BOLT 8, "Lightning Message Specification").
+// MaxMessage is the size in bytes of the largest message, its type included (BOLT 8, "Lightning Message
+// Specification").
 const MaxMessage = 65535
 
 // Decode reads one message: two bytes of type, the payload, the extension. It keeps nothing of data.
 //
-// An unknown odd type gives an *Unknown. Errors are *UnknownEvenError, *MalformedError (which wraps ErrTooShort, ErrTLV,
-// ErrAmount and others), ErrTooShort where not even a type is there, and ErrTooLong.
+// An unknown odd type gives an *Unknown. Errors are *UnknownEvenError, *MalformedError (which wraps ErrTooShort,
+// ErrTLV, ErrAmount and others), ErrTooShort where not even a type is there, and ErrTooLong.
 func Decode(data []byte) (Message, error) {
 	if len(data) > MaxMessage {
 		return nil, ErrTooLong

@@ -11,7 +11,8 @@ import (
 // StartBatch announces that the next messages for a channel belong together (BOLT 2, "Batching channel messages").
 type StartBatch struct {
 	ChanID ChannelID
-	// Size is how many messages follow: 2 to 20. The codec does not check it, since a wrong size is answered in two ways.
+	// Size is how many messages follow: 2 to 20. The codec does not check it, since a wrong size is answered in two
+	// ways.
 	Size uint16
 	// Of is the type of those messages; nil if the sender does not say.
 	Of *MessageType

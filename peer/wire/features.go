@@ -125,8 +125,8 @@ func (v Features) Bits() []int {
 	return bits
 }
 
-// CheckDependencies refuses a vector that sets a feature without what it builds on (BOLT 9). Features that every node is
-// assumed to have count as set. The error is a *FeatureError.
+// CheckDependencies refuses a vector that sets a feature without what it builds on (BOLT 9). Features that every node
+// is assumed to have count as set. The error is a *FeatureError.
 func (v Features) CheckDependencies() error {
 	var unmet []Feature
 	for f, info := range features {

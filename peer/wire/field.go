@@ -11,8 +11,8 @@ import (
 	"github.com/lightningnetwork/lnd/lnwire"
 )
 
-// field is one part of a message of this package's own, bound to where its value lives. A message lists its fields once,
-// for both directions.
+// field is one part of a message of this package's own, bound to where its value lives. A message lists its fields
+// once, for both directions.
 type field interface {
 	put(w *bytes.Buffer) error
 	// take reads the value off the front of body and returns the rest. What it stores may alias body.

@@ -53,8 +53,8 @@ func sats(body []byte) ([]byte, error) {
 	return body[8:], nil
 }
 
-// scids is a vector of short channel ids in the plain encoding (BOLT 7, "Query Messages"). zlib is not allowed any more,
-// and lnwire would unpack it to more than the message holds.
+// scids is a vector of short channel ids in the plain encoding (BOLT 7, "Query Messages"). zlib is not allowed any
+// more, and lnwire would unpack it to more than the message holds.
 func scids(body []byte) ([]byte, error) {
 	ids, rest, err := cutVector(body)
 	if err != nil {

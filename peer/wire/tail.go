@@ -8,8 +8,8 @@ import (
 	"github.com/lightningnetwork/lnd/tlv"
 )
 
-// tail is the extension of a message: the records it may have, by increasing type. It is a message's last field. Records
-// of unknown odd types are dropped.
+// tail is the extension of a message: the records it may have, by increasing type. It is a message's last field.
+// Records of unknown odd types are dropped.
 type tail []option
 
 // option is a TLV record that may be absent.
