@@ -1,0 +1,36 @@
+# Needs Go (the version in go.mod) and nothing else; race also needs a C compiler.
+
+SEEDS ?= 1000
+
+.DEFAULT_GOAL := help
+.PHONY: help run test race lint sim bench generate
+
+help: ## list these targets
+	@awk -F ': ## ' '/^[a-z]+: ## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## run the simulation: as long as there is no daemon to start, this is what can be seen
+	@echo "There is no daemon to start yet. This simulates 200 seeds of durable actors that crash and recover:"
+	@$(MAKE) --no-print-directory sim SEEDS=200
+
+test: ## lint and run every test that needs no other implementation
+	@$(MAKE) --no-print-directory lint
+	go test ./...
+
+race: ## run the tests of the kernel and the journal under the race detector
+	go test -race ./actors/durable/... ./persistence/...
+
+lint: ## check format, vet and staticcheck
+	@unformatted=$$(gofmt -l .) && if [ -n "$$unformatted" ]; then \
+		echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+
+sim: ## simulate SEEDS=1000 seeds, from FIRST=0 on; a failure prints the command that replays it
+	SEEDS=$(SEEDS) go test ./tests/sim -run '^TestSim$$' -count=1 -v -timeout 60m
+
+bench: ## measure the journal and the kernel beside the bare libraries
+	go run ./tests/bench
+
+generate: ## generate Go from every .proto file, with the tools pinned in messages/tools.mod
+	@echo "The first time this builds buf, which takes a few minutes."
+	go tool -modfile=messages/tools.mod buf generate
