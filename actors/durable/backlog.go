@@ -27,13 +27,14 @@ func (b *backlog) submitted(lsn persistence.LSN) {
 	b.mu.Unlock()
 }
 
-// park tells whether m must wait. It will then be scheduled again.
+// park tells whether m must wait. It will then be scheduled again. The caller holds the mailbox's mutex.
 func (b *backlog) park(m *mailbox) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.last-b.durable < maxBacklog {
 		return false
 	}
+	m.parked = true
 	b.parked = append(b.parked, m)
 	return true
 }
@@ -47,7 +48,8 @@ func (b *backlog) size() (commits, parked int) {
 
 func (b *backlog) advance(lsn persistence.LSN) {
 	b.mu.Lock()
-	b.durable = lsn
+	// The disk may be done with a commit before its submitter has said that there is one.
+	b.durable, b.last = lsn, max(b.last, lsn)
 	var released []*mailbox
 	if b.last-b.durable <= resumeBacklog {
 		released, b.parked = b.parked, nil
@@ -55,6 +57,7 @@ func (b *backlog) advance(lsn persistence.LSN) {
 	b.mu.Unlock()
 	for _, m := range released {
 		m.c.mu.Lock()
+		m.parked = false
 		m.schedule()
 		m.c.mu.Unlock()
 	}

@@ -21,8 +21,9 @@ type cell struct {
 	box      *mailbox // of the present incarnation
 	session  uint64
 	queue    queue[*item]
-	letters  int // durable messages in the queue
-	guests   int // messages from outside in the queue
+	letters  int             // durable messages in the queue
+	guests   int             // messages from outside in the queue
+	read     persistence.LSN // the inbox was last read as of here
 	timers   map[string]*timer
 	troubles troubles
 
@@ -86,6 +87,9 @@ func (c *cell) post(it *item) {
 	defer c.mu.Unlock()
 	if it.session != 0 && it.session != c.session {
 		return
+	}
+	if it.msg.Durable() && it.msg.ID.LSN <= c.read {
+		return // submitted before the inbox was read, and found there
 	}
 	if c.phase == halted || c.phase == halting {
 		return // a durable message is in the inbox, and will be read from there
@@ -181,8 +185,19 @@ func (c *cell) open(inbox []*item, asOf persistence.LSN) {
 			c.push(it)
 		}
 	}
+	c.read = asOf
 	c.phase = ready
 	c.box.schedule()
+}
+
+// dismiss empties the queue and refuses the questions in it. Durable messages stay in the inbox. The caller holds c.mu.
+func (c *cell) dismiss(reason error) {
+	for _, it := range c.queue.take() {
+		c.count(it, -1)
+		if it.msg.Asker.Waits() {
+			c.k.out.add(0, parcel{c: c, effect: refusal{it.msg.Asker, fmt.Errorf("%s: %w", c.addr, reason)}})
+		}
+	}
 }
 
 // tryLeave ends the incarnation if nothing waits for it.

@@ -20,6 +20,7 @@ type mailbox struct {
 	own       queue[any] // the kernel's messages to the shell, which go before the cell's queue
 	running   bool
 	suspended bool
+	parked    bool // held back until the disk has caught up
 }
 
 var _ actor.Mailbox = (*mailbox)(nil)
@@ -78,7 +79,7 @@ func (m *mailbox) wantsTurn() bool {
 
 // served tells whether the cell has a message for this incarnation.
 func (m *mailbox) served() bool {
-	return m.c.box == m && m.c.phase == ready && m.c.queue.len() > 0
+	return m.c.box == m && m.c.phase == ready && !m.parked && m.c.queue.len() > 0
 }
 
 // turn handles some messages. It holds the kernel's gate: a stop waits for the step that runs, and none begins after.
