@@ -102,6 +102,9 @@ func (c *cell) post(it *item) {
 func (c *cell) offer(it *item, newWork bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.k.closed(); err != nil {
+		return fmt.Errorf("%s: %w", c.addr, err)
+	}
 	switch {
 	case it.session != 0 && it.session != c.session:
 		return fmt.Errorf("%s: %w", c.addr, ErrRestarted)
@@ -148,6 +151,9 @@ func (c *cell) countKept(n int) {
 func (c *cell) stir() {
 	switch c.phase {
 	case asleep:
+		if c.k.stopping.Load() {
+			return
+		}
 		c.phase = waking
 		c.k.sys.Root.Send(c.kind.manager, &spawn{c})
 	case ready:
@@ -260,9 +266,6 @@ func (c *cell) terminated() {
 		c.halt()
 	default:
 		c.phase = asleep
-		if c.k.stopping.Load() {
-			return
-		}
 		if c.queue.len() == 0 {
 			delete(c.k.cells, c.addr)
 			return

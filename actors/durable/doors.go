@@ -57,12 +57,6 @@ func (k *Kernel) wait(ctx context.Context, addr Address, body any, newWork bool)
 }
 
 func (k *Kernel) offer(addr Address, it *item, newWork bool) error {
-	if k.stopping.Load() {
-		if err := k.failure(); err != nil {
-			return err
-		}
-		return fmt.Errorf("%s: %w", addr, ErrStopping)
-	}
 	var refused error
 	if err := k.cellOf(addr, func(c *cell) { refused = c.offer(it, newWork) }); err != nil {
 		return err

@@ -28,7 +28,7 @@ type Options struct {
 	Log *slog.Logger
 	// Probe, when set, sees every step.
 	Probe Probe
-	// Failed is called once, from any goroutine, when the journal has failed and nothing can go on.
+	// Failed is called once, in a goroutine of its own, when the journal has failed and nothing can go on.
 	Failed func(error)
 }
 
@@ -108,11 +108,11 @@ func (k *Kernel) Start() error {
 		kd := k.kinds[name]
 		m := &manager{k: k, kind: kd}
 		props := actor.PropsFromProducer(func() actor.Actor { return m }, actor.WithDispatcher(k.rt))
-		k.managers.Add(1)
 		pid, err := k.sys.Root.SpawnNamed(props, fmt.Sprintf("kernel%d/%s", id, name))
 		if err != nil {
 			return fmt.Errorf("start manager of %q: %w", name, err)
 		}
+		k.managers.Add(1)
 		kd.manager = pid
 	}
 	var live []Address
@@ -147,41 +147,77 @@ func (k *Kernel) Wake(addr Address) error {
 }
 
 // Stop ends the kernel: every actor finishes the step it is in, the log becomes durable, effects leave, and the processes
-// end. What waits in inboxes is found there by the next start. The journal stays open. When ctx ends first, or the journal
-// has failed, the processes end all the same and the error says so.
+// end. What waits in inboxes is found there by the next start; questions that wait are refused. The journal stays open.
+// When ctx ends first, or the journal has failed, the processes end all the same and the error says so.
 func (k *Kernel) Stop(ctx context.Context) error {
 	if k.stopping.Swap(true) && k.failure() == nil {
 		return ErrStopping
 	}
-	k.gate.Lock() // the turns that run end here
-	k.gate.Unlock()
-
-	gone := make(chan struct{})
-	k.out.add(k.journal.Last(), parcel{then: func() { close(gone) }})
-	var err error
-	select {
-	case <-gone:
-	case <-k.dead:
-		err = k.failure()
-	case <-ctx.Done():
-		err = fmt.Errorf("stop: effects have not left: %w", ctx.Err())
+	err := within(ctx, k.lastTurns)
+	if err != nil {
+		err = fmt.Errorf("stop: a step does not end: %w", err)
+	} else {
+		err = k.drained(ctx)
 	}
 	for _, kd := range k.kinds {
 		if kd.manager != nil {
 			k.sys.Root.Stop(kd.manager)
 		}
 	}
-	ended := make(chan struct{})
-	go func() {
-		k.managers.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-		err = errors.Join(err, fmt.Errorf("stop: actors have not ended: %w", ctx.Err()))
+	if e := within(ctx, k.managers.Wait); e != nil {
+		return errors.Join(err, fmt.Errorf("stop: actors have not ended: %w", e))
+	}
+	k.dismiss()
+	if err == nil {
+		err = k.drained(ctx) // what the ends of actors left behind
 	}
 	return err
+}
+
+// lastTurns returns when the turns that were running have ended.
+func (k *Kernel) lastTurns() {
+	k.gate.Lock()
+	defer k.gate.Unlock()
+}
+
+// drained waits until all that was submitted is durable, and what waited for that has left.
+func (k *Kernel) drained(ctx context.Context) error {
+	gone := make(chan struct{})
+	k.out.add(k.journal.Last(), parcel{then: func() { close(gone) }})
+	select {
+	case <-gone:
+		return nil
+	case <-k.dead:
+		return k.failure()
+	case <-ctx.Done():
+		return fmt.Errorf("stop: effects have not left: %w", ctx.Err())
+	}
+}
+
+// dismiss refuses the questions that wait when no actor is left to answer them.
+func (k *Kernel) dismiss() {
+	k.cellsMu.Lock()
+	defer k.cellsMu.Unlock()
+	for _, c := range k.cells {
+		c.mu.Lock()
+		c.dismiss(ErrStopping)
+		c.mu.Unlock()
+	}
+}
+
+// within returns when f has, or with the error of ctx.
+func within(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	go func() {
+		f()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Abandon takes the kernel's processes out of the actor system without another turn: what a crash of the process does. Only
@@ -196,6 +232,17 @@ func (k *Kernel) Abandon() {
 	for _, kd := range k.kinds {
 		k.sys.ProcessRegistry.Remove(kd.manager)
 	}
+}
+
+// closed is why nothing is accepted any more, nil while the kernel runs.
+func (k *Kernel) closed() error {
+	if err := k.failure(); err != nil {
+		return err
+	}
+	if k.stopping.Load() {
+		return ErrStopping
+	}
+	return nil
 }
 
 // Dead is closed when the journal has failed; Err then says why.
@@ -217,11 +264,11 @@ func (k *Kernel) failure() error {
 func (k *Kernel) fail(err error) {
 	k.deadOnce.Do(func() {
 		k.err = fmt.Errorf("the journal has failed: %w", err)
-		k.stopping.Store(true)
 		close(k.dead)
+		k.stopping.Store(true)
 		k.log.Error("stopping: the journal has failed", "error", err)
 		if k.onFail != nil {
-			k.onFail(k.err)
+			k.rt.Go(func() { k.onFail(k.err) }) // it may well call Stop, which waits for the turn that got here
 		}
 	})
 }

@@ -190,12 +190,6 @@ func (c *cell) haltAsStored(f *journal.Failure) {
 func (c *cell) halt() {
 	c.phase = halted
 	c.kind.figures.halted.Add(1)
-	for _, it := range c.queue.take() {
-		c.count(it, -1)
-		if it.msg.Asker.Waits() {
-			err := fmt.Errorf("%s: %w: %s", c.addr, ErrHalted, c.troubles.reason)
-			c.k.out.add(0, parcel{c: c, effect: refusal{it.msg.Asker, err}})
-		}
-	}
+	c.dismiss(fmt.Errorf("%w: %s", ErrHalted, c.troubles.reason))
 	c.k.log.Error("actor halted", "actor", c.addr, "message", c.troubles.on.String(), "reason", c.troubles.reason)
 }
