@@ -12,14 +12,12 @@ import (
 	"stormcell/persistence"
 )
 
-// commit submits what a step changes. It applies the events first: when anything goes wrong from there on the panic
+// commit applies and submits what a step changes. It applies first: when anything goes wrong from there on the panic
 // discards the state, and nothing was stored. False says that the log has ended: then nothing of the step may leave.
 func (a *shell) commit(m Message, out Outcome) bool {
 	c := &persistence.Commit{Actor: a.c.addr, Before: a.head, Patient: true}
 	events := encodeAll(out.Events)
-	for _, ev := range out.Events {
-		a.kind.core.apply(a.state, ev)
-	}
+	a.apply(out.Events)
 	for _, e := range out.Send {
 		c.Send = append(c.Send, persistence.Letter{To: e.To, Body: encode(e.Body)})
 	}
@@ -37,6 +35,7 @@ func (a *shell) commit(m Message, out Outcome) bool {
 		c.Head = a.nextHead(m, out, kept)
 		a.storeEvents(c, events)
 	}
+	a.apply(out.Stage)
 	lsn, err := a.k.submit(a.c, c, stored && !c.Head.Done, len(kept) == 0)
 	if errors.Is(err, persistence.ErrClosed) {
 		a.k.fail(err)

@@ -101,6 +101,8 @@ func (a *shell) resume() {
 	if len(out.Events)+len(out.Put)+len(out.Send)+len(out.Also) > 0 || out.Keep || out.Done || out.Refuse != nil {
 		panic(breach("%s: Resume may only stage and release", a.c.addr))
 	}
+	a.checkEffects(out)
+	a.apply(out.Stage)
 	a.act(Message{}, out)
 }
 
@@ -159,11 +161,14 @@ func (a *shell) step(m Message) {
 	}
 	switch {
 	case out.Keep:
+		a.apply(out.Stage)
 		a.setKept(append(a.kept, m.ID))
 	case m.Durable() || len(out.Events)+len(out.Put)+len(out.Send)+len(out.Also) > 0 || out.Done && !a.head.GetDone():
 		if !a.commit(m, out) {
 			return
 		}
+	default:
+		a.apply(out.Stage)
 	}
 	a.act(m, out)
 }
@@ -173,6 +178,13 @@ func (a *shell) setKept(kept []Ref) {
 		a.c.countKept(len(kept))
 	}
 	a.kept = kept
+}
+
+// apply folds events into the state.
+func (a *shell) apply(events []proto.Message) {
+	for _, ev := range events {
+		a.kind.core.apply(a.state, ev)
+	}
 }
 
 // check refuses an outcome that breaks the contract.
@@ -201,13 +213,17 @@ func (a *shell) check(m Message, out Outcome) {
 			panic(breach("%s sends %T: %v", a.c.addr, e.Body, err))
 		}
 	}
+	a.checkEffects(out)
 }
 
-// act does what is not part of the commit.
-func (a *shell) act(m Message, out Outcome) {
-	for _, ev := range out.Stage {
-		a.kind.core.apply(a.state, ev)
+func (a *shell) checkEffects(out Outcome) {
+	if slices.Contains(out.Release, nil) {
+		panic(breach("%s releases a nil effect", a.c.addr))
 	}
+}
+
+// act does what is not part of the commit. It cannot fail: what it follows is in the log.
+func (a *shell) act(m Message, out Outcome) {
 	for _, body := range out.Next {
 		a.c.post(&item{msg: Message{Body: body}, session: a.session, internal: true})
 	}
@@ -215,9 +231,6 @@ func (a *shell) act(m Message, out Outcome) {
 		a.release(a.refusal(m, out.Refuse))
 	}
 	for _, e := range out.Release {
-		if e == nil {
-			panic(breach("%s releases a nil effect", a.c.addr))
-		}
 		a.release(e)
 	}
 }
