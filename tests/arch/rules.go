@@ -31,7 +31,7 @@ const (
 )
 
 // generatedFolders are where generated code may lie; no rule looks into it.
-var generatedFolders = []string{"messages", "tests", "actors/durable/internal/testpb"}
+var generatedFolders = []string{"messages", "tests", "actors/durable/internal"}
 
 // codeFolders are the folders, and everything below them, that may hold Go code.
 var codeFolders = []string{"actors", "chain", "cmd/node", "messages", "peer", "persistence", "tests"}
