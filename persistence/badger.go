@@ -80,12 +80,8 @@ func (b *Badger) open() error {
 	if err != nil {
 		return err
 	}
-	err = guard(func() (err error) {
-		b.db, err = badger.Open(opts)
+	if b.db, err = openDatabase(opts); err != nil {
 		return err
-	})
-	if err != nil {
-		return fmt.Errorf("%s: %w", opts.Dir, err)
 	}
 	b.limit = newBatchLimit(b.db)
 	if err := guard(func() error { return b.load(head) }); err != nil {
@@ -158,7 +154,7 @@ func (b *Badger) release() error {
 	if b.head != nil {
 		errs = append(errs, b.head.close())
 	}
-	return errors.Join(append(errs, b.lock.Close())...)
+	return errors.Join(append(errs, unlockDir(b.lock))...)
 }
 
 // view runs f in a read transaction.

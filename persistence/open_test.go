@@ -60,6 +60,17 @@ func TestASecondOpenIsRefused(t *testing.T) {
 	require.NoError(t, checkCrashed(testOptions(dir), &acked))
 }
 
+func TestAForeignProgramOnTheDatabaseIsNoticed(t *testing.T) {
+	t.Parallel()
+	dir := filled(t, 1)
+	db, err := badger.Open(testOptions(dir).withDefaults().badger())
+	require.NoError(t, err)
+	_, err = Open(testOptions(dir))
+	require.ErrorIs(t, err, ErrInUse)
+	require.NoError(t, db.Close())
+	openBadger(t, testOptions(dir))
+}
+
 func TestNewerFormatsAreRefused(t *testing.T) {
 	t.Parallel()
 	meta := &journal.Meta{Format: Format + 1, JournalId: make([]byte, journalIDSize)}
