@@ -75,9 +75,19 @@ func (k *Kernel) cellOf(addr Address, f func(*cell)) error {
 	if c == nil {
 		c = &cell{k: k, kind: kd, addr: addr}
 		k.cells[addr] = c
+		defer k.discard(c)
 	}
 	f(c)
 	return nil
+}
+
+// discard forgets a new cell if the message that it was made for was refused. The caller holds k.cellsMu.
+func (k *Kernel) discard(c *cell) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase == asleep && c.queue.len() == 0 {
+		delete(k.cells, c.addr)
+	}
 }
 
 // post puts a message into the queue and wakes the actor if it sleeps. It takes whatever was promised: durable messages
@@ -163,19 +173,15 @@ func (c *cell) stir() {
 
 // next is the message for the next turn. The caller holds c.mu and knows that the incarnation takes messages.
 func (c *cell) next() (*item, bool) {
-	for c.queue.len() > 0 {
-		it, _ := c.queue.pop()
+	it, ok := c.queue.pop()
+	if ok {
 		c.count(it, -1)
-		if it.session != 0 && it.session != c.session {
-			continue
-		}
-		return it, true
 	}
-	return nil, false
+	return it, ok
 }
 
 // open lets messages through to a recovered incarnation: first what the inbox holds, then what was queued meanwhile. What
-// the inbox read has seen is in the inbox, or was consumed.
+// the inbox read has seen is in the inbox, or was consumed; what was for an earlier incarnation is dropped.
 func (c *cell) open(inbox []*item, asOf persistence.LSN) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -187,7 +193,7 @@ func (c *cell) open(inbox []*item, asOf persistence.LSN) {
 		c.push(it)
 	}
 	for _, it := range queued {
-		if !it.msg.Durable() || it.msg.ID.LSN > asOf {
+		if it.msg.Durable() && it.msg.ID.LSN > asOf || !it.msg.Durable() && (it.session == 0 || it.session == c.session) {
 			c.push(it)
 		}
 	}

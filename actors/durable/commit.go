@@ -153,6 +153,23 @@ func (k *Kernel) submit(c *cell, commit *persistence.Commit, stay, noneKept bool
 	return lsn, nil
 }
 
+// leaveLive takes an actor that has nothing to do out of the live set, if no commit of its own has done so: when its last
+// message was dropped.
+func (k *Kernel) leaveLive(c *cell) {
+	k.seq.Lock()
+	defer k.seq.Unlock()
+	if !k.live[c.addr] || !c.idle() {
+		return
+	}
+	lsn, err := k.journal.Submit(&persistence.Commit{Actor: c.addr, Leave: true, Patient: true})
+	if err != nil {
+		k.fail(err) // ErrClosed: nothing else can be wrong with such a commit
+		return
+	}
+	k.backlog.submitted(lsn)
+	delete(k.live, c.addr)
+}
+
 // encode is record.Encode inside a step: a message that cannot be stored is a bug in the core.
 func encode(m proto.Message) record.Record {
 	r, err := record.Encode(m)

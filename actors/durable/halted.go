@@ -54,15 +54,8 @@ func (k *Kernel) unhalt(addr Address, drop bool) error {
 	if c == nil {
 		return fmt.Errorf("%s is not halted: %w", addr, ErrAbsent)
 	}
-	c.mu.Lock()
-	on := c.troubles.on
-	fits := c.phase == halted && (!drop || !on.id.IsZero())
-	if fits {
-		c.phase = resting // nobody else wakes it, and messages queue up again
-		c.kind.figures.halted.Add(-1)
-	}
-	c.mu.Unlock()
-	if !fits {
+	on, ok := c.leaveHalt(drop)
+	if !ok {
 		return fmt.Errorf("%s is not halted, or not on a message: %w", addr, ErrAbsent)
 	}
 	if !on.id.IsZero() {
@@ -80,4 +73,17 @@ func (k *Kernel) unhalt(addr Address, drop bool) error {
 	c.phase = asleep
 	c.stir()
 	return nil
+}
+
+// leaveHalt puts a halted cell where nobody else wakes it, and messages queue up again. It gives what the actor failed on;
+// false when it is not halted, or not on a message although that is asked for.
+func (c *cell) leaveHalt(onMessage bool) (subject, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase != halted || onMessage && c.troubles.on.id.IsZero() {
+		return subject{}, false
+	}
+	c.phase = resting
+	c.kind.figures.halted.Add(-1)
+	return c.troubles.on, true
 }

@@ -74,6 +74,7 @@ type process struct {
 	t       *testing.T
 	journal persistence.Journal
 	world   *world
+	ends    context.Context
 }
 
 // boot starts a kernel on a journal. Without kinds it has pad0.
@@ -99,6 +100,9 @@ func prepare(t *testing.T, j persistence.Journal, o durable.Options, kinds ...ki
 	for _, k := range kinds {
 		require.NoError(t, durable.Register(p.Kernel, k.Kind, k.pads))
 	}
+	var cancel context.CancelFunc
+	p.ends, cancel = context.WithTimeout(context.Background(), 3*patience)
+	t.Cleanup(cancel)
 	t.Cleanup(p.end)
 	return p
 }
@@ -118,8 +122,8 @@ func (p *process) shut() {
 	require.NoError(p.t, p.journal.Close())
 }
 
-// ctx ends when the test has waited long enough.
-func (p *process) ctx() context.Context { return soon(p.t) }
+// ctx ends when the test has taken long enough.
+func (p *process) ctx() context.Context { return p.ends }
 
 func soon(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

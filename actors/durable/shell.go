@@ -92,6 +92,7 @@ func (a *shell) recover(ctx actor.Context) {
 	if a.exists() {
 		a.resume()
 	}
+	a.c.troubles.passed(nil)
 	a.c.open(inbox, st.AsOf)
 	a.leaveIfIdle(ctx)
 }
@@ -256,7 +257,11 @@ func (a *shell) remember(asker Asker) {
 
 // leaveIfIdle passivates an actor that is done, or was never there, when nothing waits for it.
 func (a *shell) leaveIfIdle(ctx actor.Context) {
-	if (!a.exists() || a.head.GetDone()) && len(a.kept) == 0 && a.c.tryLeave() {
+	if a.exists() && !a.head.GetDone() || len(a.kept) > 0 {
+		return
+	}
+	a.k.leaveLive(a.c)
+	if a.c.tryLeave() {
 		ctx.Stop(ctx.Self())
 	}
 }

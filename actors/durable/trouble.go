@@ -79,15 +79,11 @@ func (c *cell) failed(reason any) {
 	t.series++
 	t.last = now
 	t.reason = fmt.Sprint(cr.reason)
-	if f := c.head.GetFailure(); t.count == 0 && f != nil && on.id == failureRef(f) {
-		t.on, t.count = on, int(f.Count)
-	}
-	switch {
-	case on == (subject{}):
-	case on == t.on:
+	if on != (subject{}) {
+		if on != t.on {
+			t.on, t.count = on, c.storedFailures(on)
+		}
 		t.count++
-	default:
-		t.on, t.count = on, 1
 	}
 	c.kind.figures.failures.Add(1)
 	c.k.log.Error("actor failed", "actor", c.addr, "message", on.String(), "failures", t.count,
@@ -107,6 +103,14 @@ func (c *cell) failed(reason any) {
 	c.mu.Lock()
 	c.phase = next
 	c.mu.Unlock()
+}
+
+// storedFailures is how often the journal says that the actor failed on something.
+func (c *cell) storedFailures(on subject) int {
+	if f := c.head.GetFailure(); f != nil && !on.id.IsZero() && on.id == failureRef(f) {
+		return int(f.Count)
+	}
+	return 0
 }
 
 // isCorrupt tells whether trying again cannot help: the disk holds something else than was written.
