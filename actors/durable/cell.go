@@ -223,7 +223,7 @@ func (c *cell) tryLeave() bool {
 	return true
 }
 
-// idle tells whether no durable message waits. The caller holds the sequencer, so none can come meanwhile.
+// idle tells whether no durable message waits. None can come while the caller holds the sequencer.
 func (c *cell) idle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -64,6 +64,7 @@ func TestRestartReadsAllThatWasSubmitted(t *testing.T) {
 	t.Parallel()
 	j := persistence.NewStepped()
 	p := boot(t, j, durable.Options{Runtime: impatient{}})
+	t.Cleanup(func() { _ = j.Close() }) // before the kernel stops: it waits for the disk
 	there := newSignal()
 	require.NoError(t, p.AskFunc("pad/b", writing("x"), false, func(any, error) { there.fire() }))
 	p.until("b writes", func() bool { return j.Last() == 1 })

@@ -257,7 +257,7 @@ func (a *shell) remember(asker Asker) {
 
 // leaveIfIdle passivates an actor that is done, or was never there, when nothing waits for it.
 func (a *shell) leaveIfIdle(ctx actor.Context) {
-	if a.exists() && !a.head.GetDone() || len(a.kept) > 0 {
+	if a.exists() && !a.head.GetDone() || len(a.kept) > 0 || !a.c.idle() {
 		return
 	}
 	a.k.leaveLive(a.c)
