@@ -66,7 +66,9 @@ func journalSection(out io.Writer, o options) error {
 	return t.Flush()
 }
 
-func round(l latencies, percent int) time.Duration { return l.percentile(percent).Round(time.Microsecond) }
+func round(l latencies, percent int) time.Duration {
+	return l.percentile(percent).Round(time.Microsecond)
+}
 
 // journalCells measures both in turns, so that what else the machine does meets both alike.
 func journalCells(o options, writers int) (bare, ours cell, err error) {

@@ -58,10 +58,14 @@ func (pings) Snapshot(s *PingState) proto.Message { return proto.CloneOf(s) }
 type arrived struct{}
 
 // arrivals is the world: it tells whoever started a chain that its end is out.
-type arrivals struct{ ends map[durable.Address]chan struct{} }
+type arrivals struct {
+	ends map[durable.Address]chan struct{}
+}
 
-func (a arrivals) Release(from durable.Address, _ uint64, _ durable.Effect) { a.ends[from] <- struct{}{} }
-func (arrivals) Ended(durable.Address, uint64)                              {}
+func (a arrivals) Release(from durable.Address, _ uint64, _ durable.Effect) {
+	a.ends[from] <- struct{}{}
+}
+func (arrivals) Ended(durable.Address, uint64) {}
 
 // kernelSection measures chains of durable messages through the kernel: how many a second, how long one takes from the
 // question to its effect, and how many syncs it costs.
