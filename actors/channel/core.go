@@ -1,0 +1,188 @@
+package channel
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/lightningnetwork/lnd/lnwire"
+	"google.golang.org/protobuf/proto"
+
+	"stormcell/actors/durable"
+	"stormcell/chain/keys"
+	pb "stormcell/messages/channel"
+	"stormcell/peer/wire"
+)
+
+// Name is the kind in the addresses of channels.
+const Name = "channel"
+
+// Core is the logic of all channels of a node.
+type Core struct {
+	Signer keys.Signer
+	Policy Policy
+	// Resolver names who is told of an irrevocable HTLC of the peer, and will resolve it. It depends on the HTLC alone.
+	Resolver func(*pb.IncomingHTLC) durable.Address
+}
+
+var _ durable.Core[*State] = (*Core)(nil)
+
+// Kind is how the kernel runs channels.
+func Kind() durable.Kind {
+	return durable.Kind{Name: Name, Creates: creates}
+}
+
+// creates tells which messages begin a channel.
+func creates(any) bool { return false }
+
+// MonitorOf is the address of a channel's monitor.
+func MonitorOf(channel durable.Address) durable.Address {
+	return durable.Address("monitor/" + strings.TrimPrefix(string(channel), Name+"/"))
+}
+
+// Recover implements durable.Core.
+func (*Core) Recover(addr durable.Address, snapshot proto.Message) (*State, error) {
+	if snapshot == nil {
+		return &State{}, nil
+	}
+	s, err := recovered(snapshot.(*pb.Snapshot))
+	if err != nil {
+		return nil, fmt.Errorf("recover %s: %w", addr, err)
+	}
+	return s, nil
+}
+
+// Apply implements durable.Core.
+func (*Core) Apply(s *State, event proto.Message) { s.apply(event) }
+
+// Snapshot implements durable.Core.
+func (*Core) Snapshot(s *State) proto.Message { return s.snapshot() }
+
+// Resume implements durable.Core.
+func (c *Core) Resume(s *State, env durable.Env) durable.Outcome {
+	t := &turn{Core: c, State: s, env: env}
+	if s.phase == pb.Phase_CLOSING {
+		t.publish()
+	}
+	return t.out
+}
+
+// Decide implements durable.Core.
+func (c *Core) Decide(s *State, m durable.Message, env durable.Env) durable.Outcome {
+	t := &turn{Core: c, State: s, env: env, m: m}
+	if err := t.decide(); err != nil {
+		return t.failed(err)
+	}
+	return t.out
+}
+
+// decide hands the message to whom it is for.
+func (t *turn) decide() error {
+	switch body := t.m.Body.(type) {
+	case *pb.AddHTLC:
+		return t.addHTLC(body)
+	case *pb.FulfillHTLC:
+		return t.fulfillHTLC(body)
+	case *pb.FailHTLC:
+		return t.removeHTLC(body.GetId(), &Removal{Progress: Proposed, Reason: body.GetReason()})
+	case *pb.FailMalformedHTLC:
+		return t.failMalformedHTLC(body)
+	case Connected:
+		return t.connected(body)
+	case Disconnected:
+		return t.disconnected(body)
+	case Received:
+		return t.received(body)
+	case Height:
+		return t.heightSeen(body.Height)
+	case SetFeeRate:
+		return t.setFeeRate(body.Rate)
+	case ForceClose:
+		return t.forceClose()
+	case Figures:
+		return t.figures()
+	case signNow:
+		return t.signNow()
+	case outOfReach:
+		return t.giveUpWaiting()
+	case publishNow:
+		t.publish()
+		return nil
+	default:
+		return refuse(pb.RefusalCode_BAD_REQUEST, "a channel knows nothing of %T", body)
+	}
+}
+
+// turn is one decision on its way.
+type turn struct {
+	*Core
+	*State
+	env durable.Env
+	m   durable.Message
+	out durable.Outcome
+}
+
+func (t *turn) event(events ...proto.Message) { t.out.Events = append(t.out.Events, events...) }
+func (t *turn) stage(events ...proto.Message) { t.out.Stage = append(t.out.Stage, events...) }
+
+func (t *turn) send(to durable.Address, body proto.Message) {
+	t.out.Send = append(t.out.Send, durable.Envelope{To: to, Body: body})
+}
+
+func (t *turn) release(e durable.Effect) { t.out.Release = append(t.out.Release, e) }
+
+// write sends messages to the peer.
+func (t *turn) write(messages ...wire.Message) {
+	for _, m := range messages {
+		t.release(SendWire{Peer: t.c.Peer, Link: t.link, Message: m})
+	}
+}
+
+// monitor tells the channel's monitor.
+func (t *turn) monitor(u *pb.MonitorUpdate) { t.send(MonitorOf(t.env.Self()), u) }
+
+// wantSign has the channel sign once it has seen what already waits, so that a burst becomes one commitment.
+func (t *turn) wantSign() {
+	if t.signWanted {
+		return
+	}
+	t.stage(&pb.SignWanted{Wanted: true})
+	t.out.Next = append(t.out.Next, signNow{})
+}
+
+// failed turns an error into an outcome that changes nothing but what the error demands.
+func (t *turn) failed(err error) durable.Outcome {
+	var refusal *Refusal
+	var wrong *Violation
+	t.out = durable.Outcome{}
+	switch {
+	case errors.As(err, &wrong) && wrong.Fatal:
+		t.write(t.wireError(err))
+		t.fail(&pb.Closing{Reason: "the peer broke the protocol: " + err.Error()})
+	case errors.As(err, &wrong):
+		warning := &wire.Warning{ChanID: t.c.ChannelID, Data: lnwire.WarningData(err.Error())}
+		t.write(warning)
+		t.hangup(err)
+		t.out.Refuse = err
+	case errors.As(err, &refusal):
+		t.out.Refuse = err
+	default:
+		// Something of ours is not there, the signer say. What the peer sent meanwhile it will send again.
+		t.hangup(err)
+	}
+	return t.out
+}
+
+// wireError is an error for the peer.
+func (t *turn) wireError(err error) *wire.Error {
+	return &wire.Error{ChanID: t.c.ChannelID, Data: lnwire.ErrorData(err.Error())}
+}
+
+// hangup ends the connection, and from now on nothing that comes over it counts.
+func (t *turn) hangup(why error) {
+	if t.link != 0 {
+		t.release(Hangup{Peer: t.c.Peer, Link: t.link, Reason: why})
+		t.stage(&pb.Unlinked{})
+		t.bePatient()
+	}
+}

@@ -1,0 +1,69 @@
+package channel
+
+import (
+	btcwire "github.com/btcsuite/btcd/wire"
+
+	"stormcell/chain/fees"
+	"stormcell/peer/wire"
+)
+
+// What reaches a channel besides durable messages; all of it volatile.
+type (
+	// Connected says that the peer is there. Link numbers the connection, from 1, and is never used again in this process.
+	Connected struct {
+		Link uint64
+	}
+	// Disconnected says that a connection is gone.
+	Disconnected struct{ Link uint64 }
+	// Received is a wire message about this channel. It must not be changed afterwards.
+	Received struct {
+		Link    uint64
+		Message wire.Message
+	}
+	// Height says how many blocks the chain has.
+	Height struct{ Height uint32 }
+	// SetFeeRate asks for another fee rate of the commitments.
+	SetFeeRate struct{ Rate fees.SatPerKW }
+	// ForceClose asks to close by publishing our commitment.
+	ForceClose struct{}
+	// Figures asks for a channel's figures; the answer is Balances.
+	Figures struct{}
+)
+
+// Balances answers Figures.
+type Balances struct {
+	Local, Remote  wire.MilliSatoshi // without HTLCs, before fee
+	Sendable       wire.MilliSatoshi
+	Sent, Received wire.MilliSatoshi
+}
+
+// What leaves a channel, for the World to carry out.
+type (
+	// SendWire sends a message to the peer, if that connection is still there.
+	SendWire struct {
+		Peer    [33]byte
+		Link    uint64
+		Message wire.Message
+	}
+	// Hangup closes a connection, if it is still there.
+	Hangup struct {
+		Peer   [33]byte
+		Link   uint64
+		Reason error
+	}
+	// Publish broadcasts a transaction, again and again until it or a conflicting one confirms.
+	Publish struct{ Tx *btcwire.MsgTx }
+)
+
+// Messages to itself.
+type (
+	signNow    struct{}
+	outOfReach struct{} // the peer has been away for too long
+	publishNow struct{}
+)
+
+// Timers: patience ends the waiting of adds, retry tries again what the signer could not do.
+const (
+	patience = "patience"
+	retry    = "retry"
+)

@@ -1,0 +1,98 @@
+package channel
+
+import (
+	"fmt"
+
+	btcwire "github.com/btcsuite/btcd/wire"
+
+	"stormcell/actors/durable"
+	"stormcell/chain/keys"
+	pb "stormcell/messages/channel"
+)
+
+// fail closes the channel by a commitment: ours, which is published once this is durable, unless we are behind. What is on
+// the commitments is the monitor's from now on; what never was on one is refused.
+func (t *turn) fail(why *pb.Closing) {
+	if t.phase == pb.Phase_CLOSING {
+		return
+	}
+	t.event(&pb.Failed{Closing: why})
+	t.refuseAllWaiting(refuse(pb.RefusalCode_NOT_OPEN, "the channel is closing"))
+	t.stage(&pb.Unlinked{})
+	if !why.GetBehind() {
+		t.publishLatest()
+	}
+}
+
+// forceClose closes at the wish of the user.
+func (t *turn) forceClose() error {
+	if t.phase != pb.Phase_NORMAL {
+		return refuse(pb.RefusalCode_NOT_OPEN, "the channel is %s", t.phase)
+	}
+	why := &pb.Closing{Reason: "closed by the user"}
+	t.write(t.wireError(fmt.Errorf("%s", why.GetReason())))
+	t.fail(why)
+	t.release(durable.Reply{To: t.m.Asker})
+	return nil
+}
+
+// publish publishes once more what closes the channel.
+func (t *turn) publish() {
+	if !t.closing.GetBehind() {
+		t.publishLatest()
+	}
+}
+
+// publishLatest publishes our latest commitment: the last that the peer signed and that we have not revoked.
+func (t *turn) publishLatest() {
+	for _, a := range t.c.Active {
+		tx, err := t.c.latest(a, t.Signer)
+		if err != nil {
+			t.release(durable.SetTimer{Key: retry, After: t.Policy.OfflinePatience, Body: publishNow{}})
+			return
+		}
+		t.release(Publish{Tx: tx})
+	}
+}
+
+// latest is our latest commitment on a funding, ready to be published.
+func (c *Commitments) latest(a *Commitment, signer keys.Signer) (*btcwire.MsgTx, error) {
+	commitment, err := c.localCommitment(a, c.LocalNumber, localLatest, signer)
+	if err != nil {
+		return nil, err
+	}
+	own, err := signer.Sign([]keys.SignRequest{commitment.SignRequest(a.FundingKey)})
+	if err != nil {
+		return nil, fmt.Errorf("sign our commitment %d: %w", c.LocalNumber, err)
+	}
+	return commitment.Signed(own[0], a.Signature), nil
+}
+
+// heightSeen notes how many blocks there are, and closes the channel when the peer lets a deadline pass (BOLT 2,
+// "`cltv_expiry_delta` Selection").
+func (t *turn) heightSeen(height uint32) error {
+	t.stage(&pb.HeightSeen{Height: height})
+	if t.c == nil || t.phase == pb.Phase_CLOSING {
+		return nil
+	}
+	if why := t.c.overdue(height, &t.Policy); why != "" {
+		t.write(t.wireError(fmt.Errorf("%s", why)))
+		t.fail(&pb.Closing{Reason: why})
+	}
+	return nil
+}
+
+// overdue says which HTLC can no longer be left to the peer.
+func (c *Commitments) overdue(height uint32, p *Policy) string {
+	for _, h := range c.HTLCs[Local] {
+		if h.Add > Proposed && height >= h.Expiry+p.TimeoutGrace {
+			return fmt.Sprintf("our HTLC %d expired at %d and is still there at %d", h.ID, h.Expiry, height)
+		}
+	}
+	for _, h := range c.HTLCs[Remote] {
+		if h.Removal != nil && h.Removal.Preimage != nil && height+p.FulfillDeadline >= h.Expiry {
+			return fmt.Sprintf("the peer does not let go of HTLC %d, which we claimed and which expires at %d", h.ID, h.Expiry)
+		}
+	}
+	return ""
+}

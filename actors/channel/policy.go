@@ -1,0 +1,37 @@
+package channel
+
+import (
+	"time"
+
+	"stormcell/chain/fees"
+	"stormcell/peer/wire"
+)
+
+// Policy is what the operator risks. Its zero value risks nothing: use DefaultPolicy.
+type Policy struct {
+	// MaxDustExposure bounds the HTLCs without an output on a commitment: a unilateral close loses them.
+	MaxDustExposure wire.MilliSatoshi
+	// MaxExpiryDelta is how many blocks ahead an HTLC that we offer may expire, and so how long it can lock funds.
+	MaxExpiryDelta uint32
+	// TimeoutGrace is how many blocks after its expiry an HTLC of ours may still be in a commitment before we publish ours.
+	TimeoutGrace uint32
+	// FulfillDeadline is how many blocks before its expiry an HTLC that we have claimed must be gone, else we publish ours.
+	FulfillDeadline uint32
+	// MinFeeRate and MaxFeeRate bound what an opener may set. With anchors a low rate is harmless, so they are wide.
+	MinFeeRate, MaxFeeRate fees.SatPerKW
+	// OfflinePatience is how long an HTLC waits for a peer that is away before it is refused.
+	OfflinePatience time.Duration
+}
+
+// DefaultPolicy is what most nodes want.
+func DefaultPolicy() Policy {
+	return Policy{
+		MaxDustExposure: wire.MilliSatoshi(50_000_000),
+		MaxExpiryDelta:  2016,
+		TimeoutGrace:    3,
+		FulfillDeadline: 18,
+		MinFeeRate:      250,
+		MaxFeeRate:      fees.Cap,
+		OfflinePatience: 10 * time.Second,
+	}
+}

@@ -1,0 +1,51 @@
+package channel
+
+import (
+	"fmt"
+
+	pb "stormcell/messages/channel"
+	"stormcell/peer/wire"
+)
+
+// received takes a wire message of the connection that is there; what an older one still brings does not count.
+func (t *turn) received(body Received) error {
+	if body.Link != t.link || t.link == 0 || t.phase == pb.Phase_CLOSING {
+		return nil
+	}
+	switch m := body.Message.(type) {
+	case *wire.Error:
+		t.fail(&pb.Closing{Reason: fmt.Sprintf("the peer failed the channel: %.200q", string(m.Data))})
+		return nil
+	case *wire.Warning:
+		return nil // the connection logs it
+	case *wire.ChannelReestablish:
+		if t.synced {
+			return violation("channel_reestablish again: %w", ErrUnexpected)
+		}
+		return t.reestablished(m)
+	}
+	if !t.synced {
+		return violation("%s before channel_reestablish: %w", wire.Name(body.Message.MsgType()), ErrUnexpected)
+	}
+	return t.operate(body.Message)
+}
+
+// operate takes a message of normal operation.
+func (t *turn) operate(m wire.Message) error {
+	if signatures, ok := m.(*wire.CommitSig); ok {
+		return t.signaturesReceived(signatures)
+	}
+	if t.batchSize > 0 {
+		return violation("%s within a batch of commitment_signed: %w", wire.Name(m.MsgType()), ErrUnexpected)
+	}
+	switch m := m.(type) {
+	case *wire.StartBatch:
+		return t.batchStarted(m)
+	case *wire.UpdateAddHTLC, *wire.UpdateFulfillHTLC, *wire.UpdateFailHTLC, *wire.UpdateFailMalformedHTLC, *wire.UpdateFee:
+		return t.updateReceived(m)
+	case *wire.RevokeAndAck:
+		return t.revocationReceived(m)
+	default:
+		return violation("%s: %w", wire.Name(m.MsgType()), ErrUnexpected)
+	}
+}

@@ -1,0 +1,244 @@
+package channel
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/btcsuite/btcd/btcec/v2"
+	"google.golang.org/protobuf/proto"
+
+	"stormcell/actors/durable"
+	"stormcell/chain/fees"
+	"stormcell/chain/keys"
+	pb "stormcell/messages/channel"
+	"stormcell/peer/wire"
+)
+
+// State is one channel. Nobody but the core's Apply changes it.
+type State struct {
+	phase   pb.Phase
+	c       *Commitments
+	closing *pb.Closing
+
+	// Staged: it ends with the incarnation, and all but height and waiting with the connection.
+	link       uint64 // number of the connection; 0 without one
+	synced     bool   // both sides have sent channel_reestablish
+	signWanted bool
+	batchSize  int // of commitment_signed that belong together; 0 outside a batch
+	batch      []*wire.CommitSig
+	waiting    []*waiting // adds in the inbox that no commitment carries yet
+	height     uint32     // of the chain; 0 while unknown
+}
+
+// waiting is an AddHTLC that is left in the inbox until a signature carries it: staged as the message it is, with its
+// place and its sender.
+type waiting struct {
+	*pb.AddHTLC
+	ref  durable.Ref
+	from durable.Address
+}
+
+// answered takes an add out of those that wait: it was refused. Staged.
+type answered struct {
+	*pb.HTLCRefused
+	ref durable.Ref
+}
+
+// batched is a commitment_signed that waits for the others of its batch; staged.
+type batched struct {
+	*pb.Signatures
+	message *wire.CommitSig
+}
+
+// snapshot is what is stored.
+func (s *State) snapshot() *pb.Snapshot {
+	out := &pb.Snapshot{Phase: s.phase}
+	if s.c != nil {
+		out.Commitments = s.c.proto()
+	}
+	if s.closing != nil {
+		out.Closing = proto.CloneOf(s.closing)
+	}
+	return out
+}
+
+func recovered(p *pb.Snapshot) (*State, error) {
+	s, r := &State{phase: p.GetPhase(), closing: p.GetClosing()}, &reader{}
+	if p.GetCommitments() != nil {
+		s.c = r.commitments(p.GetCommitments())
+	}
+	return s, r.err
+}
+
+// refs are the inbox entries of the adds that wait.
+func (s *State) refs() []durable.Ref {
+	refs := make([]durable.Ref, len(s.waiting))
+	for i, w := range s.waiting {
+		refs[i] = w.ref
+	}
+	return refs
+}
+
+// must reads what this program wrote itself: an event that does not parse is a bug.
+func must[T any](read func(*reader) T) T {
+	r := &reader{}
+	v := read(r)
+	if r.err != nil {
+		panic(fmt.Errorf("channel: event: %w", r.err))
+	}
+	return v
+}
+
+// apply folds one event in, stored or staged.
+func (s *State) apply(event proto.Message) {
+	switch ev := event.(type) {
+	case *pb.HTLCAdded:
+		s.c.add(must(func(r *reader) *HTLC { return r.htlc(ev.GetHtlc()) }))
+	case *pb.HTLCRemoved:
+		if h := s.c.htlc(sideOf(ev.GetBy()), ev.GetId()); h.Removal == nil {
+			h.Removal = must(func(r *reader) *Removal { return r.removal(ev.GetRemoval()) })
+		}
+	case *pb.PreimageLearned:
+		s.c.htlc(Local, ev.GetId()).Preimage = must(func(r *reader) *[32]byte { return r.preimage(ev.GetPreimage()) })
+	case *pb.FeeChanged:
+		s.c.setFee(fees.SatPerKW(ev.GetSatPerKw()))
+	case *pb.CommitmentSigned:
+		s.c.SignedAfter, s.c.Awaiting = s.c.LocalNumber, true
+		s.c.advance(weSigned)
+		s.waiting = nil // in replay nothing waits
+	case *pb.CommitmentReceived:
+		s.c.received(ev)
+		s.batchSize, s.batch = 0, nil
+	case *pb.RevocationReceived:
+		s.c.revoked(ev)
+	case *pb.Failed:
+		s.phase, s.closing = pb.Phase_CLOSING, ev.GetClosing()
+	default:
+		s.applyStaged(event)
+	}
+}
+
+func (s *State) applyStaged(event proto.Message) {
+	switch ev := event.(type) {
+	case *pb.Linked:
+		s.link = ev.GetLink()
+	case *pb.Unlinked:
+		s.link, s.synced, s.signWanted, s.batchSize, s.batch = 0, false, false, 0, nil
+		if s.c != nil {
+			s.c.forgetProposed()
+		}
+	case *pb.Synced:
+		s.synced = true
+	case *pb.SignWanted:
+		s.signWanted = ev.GetWanted()
+	case *pb.BatchStarted:
+		s.batchSize, s.batch = int(ev.GetSize()), nil
+	case *pb.HeightSeen:
+		s.height = ev.GetHeight()
+	case *batched:
+		s.batch = append(s.batch, ev.message)
+	case *answered:
+		s.waiting = slices.DeleteFunc(s.waiting, func(w *waiting) bool { return w.ref == ev.ref })
+	case *waiting:
+		s.waiting = append(s.waiting, ev)
+	default:
+		panic(fmt.Sprintf("channel: unknown event %T", event))
+	}
+}
+
+// add enters an HTLC. It is there already when it was staged and is now stored.
+func (c *Commitments) add(h *HTLC) {
+	if c.htlc(h.By, h.ID) == nil {
+		c.HTLCs[h.By] = append(c.HTLCs[h.By], h)
+	}
+}
+
+// setFee proposes a fee rate, in place of one that is only proposed.
+func (c *Commitments) setFee(rate fees.SatPerKW) {
+	c.FeeChanges = slices.DeleteFunc(c.FeeChanges, func(f FeeChange) bool { return f.Progress == Proposed })
+	c.FeeChanges = append(c.FeeChanges, FeeChange{Rate: rate, Progress: Proposed})
+}
+
+func (c *Commitments) received(ev *pb.CommitmentReceived) {
+	for i, a := range c.Active {
+		stored := ev.GetActive()[i]
+		a.Signature = must(func(r *reader) wire.Sig { return r.signature(stored.GetSignature()) })
+		a.HTLCSignatures = must(func(r *reader) []wire.Sig { return r.signatures(stored.GetHtlcSignatures()) })
+	}
+	c.advance(theySigned)
+	c.LocalNumber++
+}
+
+func (c *Commitments) revoked(ev *pb.RevocationReceived) {
+	var secret keys.Secret
+	copy(secret[:], ev.GetSecret())
+	if err := c.Revealed.Add(c.RemoteNumber, secret); err != nil {
+		panic(fmt.Errorf("channel: %w", err)) // it was checked
+	}
+	c.RemotePoint = c.RemoteNextPoint
+	c.RemoteNextPoint = must(func(r *reader) *btcec.PublicKey { return r.key("per-commitment point", ev.GetNextPoint()) })
+	c.RemoteNumber++
+	c.Awaiting = false
+	c.advance(theyRevoked)
+}
+
+// advance moves every update as far as a fact takes it, and settles what has come to its end.
+func (c *Commitments) advance(f fact) {
+	for by, list := range c.HTLCs {
+		by := Side(by)
+		for _, h := range list {
+			if h.Add == Proposed && h.Add.advance(by, f) != Proposed {
+				c.NextID[by] = h.ID + 1
+			}
+			h.Add = h.Add.advance(by, f)
+			// Ours may have to be sent again until it is acknowledged; the peer's is passed on once it is irrevocable.
+			if by == Local && h.Add >= Acked || by == Remote && h.Add == Settled {
+				h.Onion = nil
+			}
+			if h.Removal != nil {
+				h.Removal.Progress = h.Removal.Progress.advance(by.Other(), f)
+			}
+		}
+		c.HTLCs[by] = slices.DeleteFunc(list, func(h *HTLC) bool {
+			gone := h.Removal != nil && h.Removal.Progress == Settled
+			if gone && h.Removal.Preimage != nil {
+				c.paid(h)
+			}
+			return gone
+		})
+	}
+	for i := range c.FeeChanges {
+		change := &c.FeeChanges[i]
+		if change.Progress = change.Progress.advance(c.pays(), f); change.Progress == Settled {
+			c.FeeRate = change.Rate
+		}
+	}
+	c.FeeChanges = slices.DeleteFunc(c.FeeChanges, func(f FeeChange) bool { return f.Progress == Settled })
+}
+
+// paid moves the amount of a settled HTLC, on every funding.
+func (c *Commitments) paid(h *HTLC) {
+	for _, a := range c.Active {
+		a.Balance[h.By] -= h.Amount
+		a.Balance[h.By.Other()] += h.Amount
+	}
+	if h.By == Local {
+		c.Sent += h.Amount
+	} else {
+		c.Received += h.Amount
+	}
+}
+
+// forgetProposed drops what no signature carries and only the connection knew (BOLT 2, "Message Retransmission"). Removals
+// of ours are stored, and are proposed again.
+func (c *Commitments) forgetProposed() {
+	for by, list := range c.HTLCs {
+		c.HTLCs[by] = slices.DeleteFunc(list, func(h *HTLC) bool { return h.Add == Proposed })
+	}
+	for _, h := range c.HTLCs[Local] {
+		if h.Removal != nil && h.Removal.Progress == Proposed {
+			h.Removal = nil
+		}
+	}
+	c.FeeChanges = slices.DeleteFunc(c.FeeChanges, func(f FeeChange) bool { return f.Progress == Proposed })
+}
