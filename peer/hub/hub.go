@@ -1,0 +1,170 @@
+// Package hub runs all connections of a node: those that peers make and those that it makes itself. It decides nothing
+// about them. Each has an owner, who is told what becomes of it.
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/btcsuite/btcd/btcec/v2"
+	"github.com/btcsuite/btcd/chaincfg/chainhash"
+
+	"stormcell/peer/conn"
+	"stormcell/peer/transport"
+	"stormcell/peer/wire"
+)
+
+var (
+	// ErrFull: there are Config.Max connections and dials already.
+	ErrFull = errors.New("too many connections")
+)
+
+// Owner is told what becomes of one connection. Handler's methods are called only once it is up.
+type Owner interface {
+	conn.Handler
+	// Ended is the last call, and the only one if the connection never came up. The error is the dialer's, ErrFull, or
+	// wraps a *conn.Disconnect.
+	Ended(reason error)
+}
+
+// Config says who this node is. Limits and Log may be left out.
+type Config struct {
+	Key      transport.NodeKey
+	Features wire.Features
+	Chain    chainhash.Hash // genesis block
+	// Max is how many connections and dials there may be at once. A dial beyond it fails; a connection is closed.
+	Max    int
+	Limits conn.Limits
+	Log    *slog.Logger
+}
+
+// dialsAtOnce bounds the dials under way. Others wait for their turn.
+const dialsAtOnce = 32
+
+// Hub holds the connections. Its methods are safe for concurrent use.
+type Hub struct {
+	config  Config
+	dials   chan struct{}
+	running sync.WaitGroup
+
+	mu    sync.Mutex
+	last  conn.Session
+	count int // connections and dials
+	live  map[conn.Session]*conn.Conn
+}
+
+// New makes a hub without connections.
+func New(config Config) *Hub {
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Hub{config: config, dials: make(chan struct{}, dialsAtOnce), live: map[conn.Session]*conn.Conn{}}
+}
+
+// Dial makes a connection and runs it until it ends or the context does. It returns at once. A timeout of zero is the
+// transport's.
+func (h *Hub) Dial(ctx context.Context, to *btcec.PublicKey, address string, timeout time.Duration, owner Owner) {
+	if !h.enter() {
+		owner.Ended(fmt.Errorf("connect to %s: %w", address, ErrFull))
+		return
+	}
+	h.running.Go(func() {
+		defer h.leave()
+		link, err := h.dial(ctx, to, address, timeout)
+		if err != nil {
+			owner.Ended(err)
+			return
+		}
+		h.run(ctx, link, false, owner)
+	})
+}
+
+func (h *Hub) dial(ctx context.Context, to *btcec.PublicKey, address string, timeout time.Duration) (*transport.Conn, error) {
+	select {
+	case h.dials <- struct{}{}:
+		defer func() { <-h.dials }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("connect to %s: %w", address, context.Cause(ctx))
+	}
+	dialer := transport.Dialer{Key: h.config.Key, Timeout: timeout}
+	return dialer.Dial(ctx, to, address)
+}
+
+// Accept owns the connections that peers make. It gives a connection its owner, and the context that it ends with; nil
+// refuses it.
+type Accept func(remote *btcec.PublicKey) (context.Context, Owner)
+
+// Serve takes connections from a listener until the context ends or the listener is closed.
+func (h *Hub) Serve(ctx context.Context, listener *transport.Listener, accept Accept) {
+	for {
+		link, err := listener.Accept(ctx)
+		if err != nil {
+			return
+		}
+		connCtx, owner := accept(link.RemoteKey())
+		if owner == nil || !h.enter() {
+			h.config.Log.Warn("connection refused", "from", link.RemoteAddr())
+			_ = link.Close()
+			continue
+		}
+		h.running.Go(func() {
+			defer h.leave()
+			h.run(connCtx, link, true, owner)
+		})
+	}
+}
+
+// Close ends a connection, if it still is.
+func (h *Hub) Close(session conn.Session, reason error) {
+	h.mu.Lock()
+	c := h.live[session]
+	h.mu.Unlock()
+	if c != nil {
+		c.Close(reason)
+	}
+}
+
+// Wait returns when no connection and no dial is left: when the contexts that they were given have ended, or before.
+func (h *Hub) Wait() { h.running.Wait() }
+
+// run runs one connection to its end.
+func (h *Hub) run(ctx context.Context, link conn.Link, inbound bool, owner Owner) {
+	c := h.add(link, inbound, owner)
+	reason := c.Run(ctx)
+	h.mu.Lock()
+	delete(h.live, c.Session())
+	h.mu.Unlock()
+	owner.Ended(reason)
+}
+
+func (h *Hub) add(link conn.Link, inbound bool, owner Owner) *conn.Conn {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last++
+	c := conn.New(link, owner, conn.Config{
+		Session: h.last, Features: h.config.Features, Chain: h.config.Chain, Inbound: inbound,
+		Limits: h.config.Limits, Log: h.config.Log,
+	})
+	h.live[h.last] = c
+	return c
+}
+
+func (h *Hub) enter() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.count >= h.config.Max {
+		return false
+	}
+	h.count++
+	return true
+}
+
+func (h *Hub) leave() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.count--
+}
