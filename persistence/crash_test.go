@@ -143,9 +143,10 @@ func (c *child) read(count int) error {
 	return nil
 }
 
-// await takes so many acknowledgements, and then lets a random moment pass.
+// await lets the child go on, takes so many acknowledgements, and then lets a random moment pass.
 func (c *child) await(t *testing.T, count int) {
 	t.Helper()
+	require.NoError(t, c.cmd.Process.Signal(syscall.SIGCONT))
 	if err := c.read(count); err != nil {
 		c.kill()
 		require.NoError(t, err, "child: %s", c.errors)
@@ -229,16 +230,25 @@ func TestPowerCutLosesNothingAcknowledged(t *testing.T) {
 	disk := newDisk(t)
 	var acked [crashWriters]uint64
 	c := startChild(t, disk.dir, &acked)
-	for round := range 50 {
-		c.await(t, rand.IntN(80))
+	cutPower := func(round int) {
 		require.NoError(t, disk.cutPower(c, func(dir string) error {
 			return checkCrashed(testOptions(dir), c.acked)
 		}), "round %d", round)
 	}
+	for round := range 35 {
+		c.await(t, 30+rand.IntN(150))
+		cutPower(round)
+	}
 	c.kill()
 	b := openBadger(t, testOptions(disk.dir))
-	require.Greater(t, b.spans.number, uint64(3), "no memtable was rotated")
+	require.GreaterOrEqual(t, b.spans.number, uint64(4), "two write-ahead logs should have ended by now")
 	require.NoError(t, b.Close())
+	for round := range 15 { // what the killed one had not synced is before what the next one acknowledges
+		c = startChild(t, disk.dir, &acked)
+		c.await(t, 1+rand.IntN(20))
+		cutPower(35 + round)
+		c.kill()
+	}
 }
 
 // The test above can fail: a journal that does not sync loses what it acknowledged.
@@ -256,6 +266,27 @@ func TestPowerCutWithoutSyncLosesCommits(t *testing.T) {
 	}
 	c.kill()
 	require.Positive(t, lost, "five power cuts without a sync lost nothing: the test does not see what it should")
+}
+
+// What a journal finds when it opens counts as durable, so it must be, although a killed process had not synced it.
+func TestWhatAJournalOpensWithIsDurable(t *testing.T) {
+	t.Parallel()
+	disk := newDisk(t)
+	for range 5 {
+		var acked [crashWriters]uint64
+		c := startChild(t, disk.dir, &acked, childNoSync+"=1")
+		c.await(t, 500)
+		c.kill()
+		b := openBadger(t, testOptions(disk.dir))
+		require.NoError(t, disk.checkCopy(func(dir string) error {
+			copied, err := Open(testOptions(dir))
+			if err == nil && copied.Last() != b.Last() {
+				err = fmt.Errorf("the log ended at commit %d, the copy ends at %d", b.Last(), copied.Last())
+			}
+			return errors.Join(err, copied.Close())
+		}))
+		require.NoError(t, b.Close())
+	}
 }
 
 // disk is a file system of its own in a file.
@@ -293,7 +324,7 @@ func (d *disk) unmount(dir string) {
 	}
 }
 
-// cutPower copies the device while the child is stopped, and checks what the copy holds.
+// cutPower stops the child, copies the device, and checks what the copy holds.
 func (d *disk) cutPower(c *child, check func(dir string) error) error {
 	if err := stop(c.cmd.Process.Pid); err != nil {
 		return err
@@ -307,9 +338,13 @@ func (d *disk) cutPower(c *child, check func(dir string) error) error {
 	if err := c.out.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
+	return d.checkCopy(check)
+}
+
+// checkCopy copies the device as it is, and checks what the copy holds.
+func (d *disk) checkCopy(check func(dir string) error) error {
 	image, dir := d.scratch+"/copy", d.scratch+"/checked"
-	err := command("cp", "--sparse=always", d.image, image)
-	if err := errors.Join(err, c.cmd.Process.Signal(syscall.SIGCONT)); err != nil {
+	if err := command("cp", "--sparse=always", d.image, image); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -284,4 +284,5 @@ func TestABrokenTableFoundInTheBackgroundFailsTheJournal(t *testing.T) {
 		err = b.Close()
 	}
 	require.ErrorIs(t, err, ErrCorrupt)
+	require.ErrorContains(t, err, filepath.Base(tables[0]))
 }

@@ -30,8 +30,8 @@ type spanWriter struct {
 	first  LSN // where the span begins, 0 before its first batch
 	parity byte
 	dir    string
-	log    int // number of Badger's newest write-ahead log: when there is a newer one, the span is over
-	filled int64
+	log    int   // number of Badger's newest write-ahead log: when there is a newer one, the span is over
+	filled int64 // what the log holds, at most
 }
 
 // newSpanWriter begins the span after the given one, in a database that has just been opened.

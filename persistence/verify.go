@@ -53,10 +53,17 @@ func checkFiles(opts badger.Options, fullUpTo uint64) (full bool, err error) {
 		path := table.NewFilename(id, opts.Dir)
 		err := guard(func() error { return checkTable(path, listed.Tables[id].Compression, opts.BlockSize, full) })
 		if err != nil {
-			return false, fmt.Errorf("%w: %s does not verify: %w", ErrCorrupt, path, err)
+			return false, brokenTable(path, err)
 		}
 	}
 	return full, nil
+}
+
+func brokenTable(path string, err error) error {
+	if !errors.Is(err, ErrCorrupt) {
+		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return fmt.Errorf("table %s does not verify: %w", path, err)
 }
 
 // checkNew accepts a directory in which Badger may create a database.
@@ -91,15 +98,27 @@ func checkTable(path string, compression options.CompressionType, blockSize int,
 	return t.Close(-1)
 }
 
-// verifyTables checks every block of every table of the open database.
+// verifyTables checks every block of every table of the open database. It stops early when the journal closes.
 func (b *Badger) verifyTables() error {
-	started := time.Now()
-	err := guard(b.db.VerifyChecksum)
-	if err != nil && !errors.Is(err, ErrCorrupt) {
-		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+	started, opts := time.Now(), b.db.Opts()
+	for _, info := range b.db.Tables() {
+		select {
+		case <-b.closing:
+			return nil
+		default:
+		}
+		path := table.NewFilename(info.ID, opts.Dir)
+		err := guard(func() error { return checkTable(path, opts.Compression, opts.BlockSize, true) })
+		if err != nil && b.hasTable(info.ID) { // else compaction has just deleted it
+			return brokenTable(path, err)
+		}
 	}
-	b.log.Info("journal tables verified", "took", time.Since(started), "err", err)
-	return err
+	b.log.Debug("journal tables verified", "took", time.Since(started))
+	return nil
+}
+
+func (b *Badger) hasTable(id uint64) bool {
+	return slices.ContainsFunc(b.db.Tables(), func(t badger.TableInfo) bool { return t.ID == id })
 }
 
 // keepVerifying checks the tables now, if that is still to be done, and then at intervals. What it finds broken fails the
