@@ -59,6 +59,8 @@ type item struct {
 	rec record.Record
 	// session, when set, is the only incarnation that may see a volatile message.
 	session uint64
+	// depends is the newest commit that a volatile message may know of.
+	depends persistence.LSN
 	// internal marks what the kernel itself sends: timers, Next, Loaded. They are not counted as guests.
 	internal bool
 }

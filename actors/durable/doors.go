@@ -32,8 +32,11 @@ func (k *Kernel) Propose(ctx context.Context, addr Address, body any) (any, erro
 // AskFunc is Ask or Propose (newWork) with the answer as a call, from any goroutine, exactly once unless the kernel dies.
 // An error returned is an error before anything was sent; answer is not called then.
 func (k *Kernel) AskFunc(addr Address, body any, newWork bool, answer func(body any, err error)) error {
-	asker := Asker{&question{answer: answer}}
-	return k.offer(addr, &item{msg: Message{Body: body, Asker: asker}}, newWork)
+	return k.ask(addr, body, newWork, &question{answer: answer})
+}
+
+func (k *Kernel) ask(addr Address, body any, newWork bool, q *question) error {
+	return k.offer(addr, &item{msg: Message{Body: body, Asker: Asker{q}}}, newWork)
 }
 
 func (k *Kernel) wait(ctx context.Context, addr Address, body any, newWork bool) (any, error) {
@@ -42,14 +45,15 @@ func (k *Kernel) wait(ctx context.Context, addr Address, body any, newWork bool)
 		err  error
 	}
 	answers := make(chan result, 1)
-	err := k.AskFunc(addr, body, newWork, func(body any, err error) { answers <- result{body, err} })
-	if err != nil {
+	q := &question{answer: func(body any, err error) { answers <- result{body, err} }}
+	if err := k.ask(addr, body, newWork, q); err != nil {
 		return nil, err
 	}
 	select {
 	case r := <-answers:
 		return r.body, r.err
 	case <-ctx.Done():
+		q.done.Store(true) // nobody waits any more
 		return nil, fmt.Errorf("%s: %w", addr, ctx.Err())
 	case <-k.dead:
 		return nil, k.failure()

@@ -120,6 +120,7 @@ func (o *outbox) carryOut(p parcel) {
 func (k *Kernel) load(p parcel, e Load) {
 	out := Loaded{Tag: e.Tag}
 	cols, err := k.journal.Columns(e.Page)
+	seen := k.journal.Last() // the page may show any commit up to here, durable or not
 	for _, c := range cols {
 		m, derr := record.Decode(*c.Value)
 		if derr != nil {
@@ -131,5 +132,5 @@ func (k *Kernel) load(p parcel, e Load) {
 	if err != nil {
 		out.Columns, out.Err = nil, err
 	}
-	p.c.post(&item{msg: Message{Body: out}, session: p.session, internal: true})
+	p.c.post(&item{msg: Message{Body: out}, session: p.session, internal: true, depends: seen})
 }

@@ -26,9 +26,10 @@ type shell struct {
 	seen       Ref           // newest inbox entry decided on
 	kept       []Ref         // inbox entries left for a later commit, in order
 	horizon    persistence.LSN
-	eventBytes int // stored since the snapshot
-	snapBytes  int // of the last snapshot
-	open       []Asker
+	eventBytes int     // stored since the snapshot
+	snapBytes  int     // of the last snapshot
+	open       []Asker // who waits, and some who no longer do
+	sweepAt    int     // the length of open at which those are removed
 }
 
 // recoverNow tells a shell that the log is durable as far as it must be for recovery.
@@ -120,6 +121,7 @@ func (a *shell) handle(ctx actor.Context, it *item) {
 		}
 		m.Body = body
 	}
+	a.horizon = max(a.horizon, it.depends)
 	a.kind.figures.steps.Add(1)
 	if a.exists() || it.internal || a.kind.Creates == nil || a.kind.Creates(m.Body) {
 		a.step(m)
@@ -249,8 +251,9 @@ func (a *shell) release(e Effect) {
 
 // remember notes who waits, so that somebody answers if this incarnation ends before it does.
 func (a *shell) remember(asker Asker) {
-	if len(a.open) >= 32 {
+	if len(a.open) >= a.sweepAt {
 		a.open = slices.DeleteFunc(a.open, func(o Asker) bool { return o.q.done.Load() })
+		a.sweepAt = max(32, 2*len(a.open))
 	}
 	a.open = append(a.open, asker)
 }
