@@ -3,7 +3,7 @@
 SEEDS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race lint sim bench generate
+.PHONY: help run test race lint interop sim bench generate
 
 help: ## list these targets
 	@awk -F ': ## ' '/^[a-z]+: ## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ lint: ## check format, vet and staticcheck
 		echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	go tool staticcheck ./...
+
+interop: ## run the tests against other programs, which are built from their Go modules
+	cd tests/interop && go vet ./... && go test ./... -count=1
 
 sim: ## simulate SEEDS=1000 seeds, from FIRST=0 on; a failure prints the command that replays it
 	SEEDS=$(SEEDS) go test ./tests/sim -run '^TestSim$$' -count=1 -v -timeout 60m
