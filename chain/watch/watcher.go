@@ -201,12 +201,15 @@ func (r *run) follow(ctx context.Context) error {
 	return nil
 }
 
-// register adds a watch. It has to wait while the backend's best chain is not the one the tracker is on: what the watch was
-// told is looked up there.
+// register adds a watch. What the watch was told is looked up on the chain that the tracker is on. That has to wait while the
+// backend's best chain is another, or does not reach as high yet: a backend that is catching up has undone nothing.
 func (r *run) register(ctx context.Context, w Watch) (bool, error) {
 	tip := r.tracker.Tip()
 	var there chainhash.Hash
-	if w.Told != nil && w.Told.Block.Height <= tip.Height {
+	if w.Told != nil {
+		if w.Told.Block.Height > tip.Height {
+			return false, nil
+		}
 		var err error
 		if there, err = r.backend.HashAt(ctx, w.Told.Block.Height); err != nil {
 			return false, fmt.Errorf("register watch %q: %w", w.ID, err)

@@ -73,6 +73,25 @@ func TestWatcherTellsWhatChangedDuringARestart(t *testing.T) {
 	require.EqualValues(t, 2, after.found(t, "w").Block.Height)
 }
 
+func TestWatcherBelievesNothingUndoneByABackendThatIsBehind(t *testing.T) {
+	t.Parallel()
+	chain := backendtest.NewChain()
+	chain.Mine()
+	tx := pay(1, scriptA)
+	told := watch.Sighting{Block: chain.Mine(tx)}
+	again := backendtest.NewChain() // which is downloaded anew
+	h := watching(t, again)
+	h.watch(t, watch.Watch{ID: "w", Target: watch.Payment{Script: scriptA}, Depth: 1, Since: 1, Told: &told})
+	again.Mine()
+	again.Mine(tx) // gives the same block as before
+	spent := spend(2, wire.OutPoint{Index: 1})
+	h.watch(t, watch.Watch{
+		ID: "next", Target: watch.Spend{OutPoint: spent.TxIn[0].PreviousOutPoint, Script: scriptB}, Depth: 1,
+	})
+	again.Mine(spent)
+	h.found(t, "next")
+}
+
 func TestWatcherGoesOnWhenTheBackendFails(t *testing.T) {
 	t.Parallel()
 	chain := &failing{Chain: backendtest.NewChain(), failures: 1}

@@ -12,6 +12,7 @@ import (
 	"github.com/btcsuite/btcwallet/chain"
 
 	"stormcell/chain/backend"
+	"stormcell/chain/backend/internal/await"
 	"stormcell/chain/fees"
 )
 
@@ -26,7 +27,7 @@ func DialBtcd(ctx context.Context, config Config) (*Btcd, error) {
 	b := &Btcd{node{config: config}}
 	connection := config.connection()
 	connection.Endpoint = "ws"
-	client, err := ask(ctx, "connect to btcd at "+config.Address, func() (*rpcclient.Client, error) {
+	client, err := await.Call(ctx, "connect to btcd at "+config.Address, func() (*rpcclient.Client, error) {
 		return rpcclient.New(connection, &rpcclient.NotificationHandlers{
 			OnClientConnected:           b.changed.Raise, // what happened while it was away is not told
 			OnFilteredBlockConnected:    func(int32, *wire.BlockHeader, []*btcutil.Tx) { b.changed.Raise() },
@@ -40,7 +41,7 @@ func DialBtcd(ctx context.Context, config Config) (*Btcd, error) {
 	if err := b.checkNetwork(ctx); err != nil {
 		return nil, errors.Join(err, b.Stop())
 	}
-	_, err = ask(ctx, "subscribe to blocks", func() (struct{}, error) { return struct{}{}, client.NotifyBlocks() })
+	_, err = await.Call(ctx, "subscribe to blocks", func() (struct{}, error) { return struct{}{}, client.NotifyBlocks() })
 	if err != nil {
 		return nil, errors.Join(err, b.Stop())
 	}
@@ -49,7 +50,7 @@ func DialBtcd(ctx context.Context, config Config) (*Btcd, error) {
 
 // EstimateFee asks btcd, which estimates from the blocks it has seen since its start.
 func (b *Btcd) EstimateFee(ctx context.Context, blocks uint32) (fees.SatPerKW, error) {
-	return ask(ctx, "estimate a fee", func() (fees.SatPerKW, error) {
+	return await.Call(ctx, "estimate a fee", func() (fees.SatPerKW, error) {
 		perKVB, err := b.client.EstimateFee(int64(blocks))
 		var refusal *btcjson.RPCError
 		if errors.As(err, &refusal) {

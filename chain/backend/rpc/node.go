@@ -12,6 +12,7 @@ import (
 	"github.com/btcsuite/btcd/wire"
 
 	"stormcell/chain/backend"
+	"stormcell/chain/backend/internal/await"
 	"stormcell/chain/fees"
 )
 
@@ -40,7 +41,7 @@ func (n *node) checkNetwork(ctx context.Context) error {
 }
 
 func (n *node) BestBlock(ctx context.Context) (backend.BlockRef, error) {
-	return ask(ctx, "best block", func() (backend.BlockRef, error) {
+	return await.Call(ctx, "best block", func() (backend.BlockRef, error) {
 		hash, err := n.client.GetBestBlockHash()
 		if err != nil {
 			return backend.BlockRef{}, err
@@ -54,7 +55,7 @@ func (n *node) BestBlock(ctx context.Context) (backend.BlockRef, error) {
 }
 
 func (n *node) HashAt(ctx context.Context, height uint32) (chainhash.Hash, error) {
-	return ask(ctx, fmt.Sprintf("block at height %d", height), func() (chainhash.Hash, error) {
+	return await.Call(ctx, fmt.Sprintf("block at height %d", height), func() (chainhash.Hash, error) {
 		hash, err := n.client.GetBlockHash(int64(height))
 		if err != nil {
 			return chainhash.Hash{}, notFound(err, btcjson.ErrRPCOutOfRange, btcjson.ErrRPCInvalidParameter)
@@ -64,14 +65,14 @@ func (n *node) HashAt(ctx context.Context, height uint32) (chainhash.Hash, error
 }
 
 func (n *node) Header(ctx context.Context, hash chainhash.Hash) (*wire.BlockHeader, error) {
-	return ask(ctx, fmt.Sprintf("header of block %s", hash), func() (*wire.BlockHeader, error) {
+	return await.Call(ctx, fmt.Sprintf("header of block %s", hash), func() (*wire.BlockHeader, error) {
 		header, err := n.client.GetBlockHeader(&hash)
 		return header, notFound(err, btcjson.ErrRPCBlockNotFound)
 	})
 }
 
 func (n *node) Block(ctx context.Context, hash chainhash.Hash) (*wire.MsgBlock, error) {
-	return ask(ctx, fmt.Sprintf("block %s", hash), func() (*wire.MsgBlock, error) {
+	return await.Call(ctx, fmt.Sprintf("block %s", hash), func() (*wire.MsgBlock, error) {
 		block, err := n.client.GetBlock(&hash)
 		return block, notFound(err, btcjson.ErrRPCBlockNotFound)
 	})
@@ -85,10 +86,23 @@ func (n *node) BlockIfTouches(ctx context.Context, hash chainhash.Hash, scripts 
 }
 
 func (n *node) Publish(ctx context.Context, tx *wire.MsgTx) (backend.PublishResult, error) {
-	return ask(ctx, fmt.Sprintf("publish %s", tx.TxHash()), func() (backend.PublishResult, error) {
+	return await.Call(ctx, fmt.Sprintf("publish %s", tx.TxHash()), func() (backend.PublishResult, error) {
 		_, err := n.client.SendRawTransaction(tx, true) // the fee was judged by who made the transaction
 		return publishResult(err)
 	})
+}
+
+// publishResult reads a server's answer. An error that is no answer is returned.
+func publishResult(err error) (backend.PublishResult, error) {
+	var refusal *btcjson.RPCError
+	switch {
+	case err == nil:
+		return backend.PublishResult{Status: backend.Accepted}, nil
+	case errors.As(err, &refusal):
+		return backend.Refusal(refusal.Message), nil
+	default:
+		return backend.PublishResult{}, err
+	}
 }
 
 // clampRate turns a server's estimate, in bitcoins per 1,000 virtual bytes, into one that we use.
@@ -101,29 +115,6 @@ func clampRate(perKVB float64) (fees.SatPerKW, error) {
 		return 0, err
 	}
 	return fees.SatPerKVB(amount).ToKW().Clamp(), nil
-}
-
-// ask waits for a call that cannot be cancelled, but not longer than ctx lasts.
-func ask[T any](ctx context.Context, what string, call func() (T, error)) (T, error) {
-	type answer struct {
-		value T
-		err   error
-	}
-	answers := make(chan answer, 1)
-	go func() {
-		value, err := call()
-		answers <- answer{value, err}
-	}()
-	var zero T
-	select {
-	case <-ctx.Done():
-		return zero, fmt.Errorf("%s: %w", what, ctx.Err())
-	case a := <-answers:
-		if a.err != nil {
-			return zero, fmt.Errorf("%s: %w", what, a.err)
-		}
-		return a.value, nil
-	}
 }
 
 // notFound turns a server's refusal with one of the codes into ErrNotFound.

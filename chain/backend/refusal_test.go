@@ -1,10 +1,8 @@
-package rpc
+package backend_test
 
 import (
-	"errors"
 	"testing"
 
-	"github.com/btcsuite/btcd/btcjson"
 	"github.com/stretchr/testify/require"
 
 	"stormcell/chain/backend"
@@ -38,33 +36,8 @@ func TestRefusalsAreUnderstood(t *testing.T) {
 		"mandatory-script-verify-flag-failed (Script failed)":  backend.Rejected,
 		"non-BIP68-final":                                      backend.Rejected,
 	} {
-		got, err := publishResult(&btcjson.RPCError{Code: -25, Message: text})
-		require.NoError(t, err)
+		got := backend.Refusal(text)
 		require.Equal(t, want, got.Status, text)
 		require.Equal(t, text, got.Reason)
-	}
-}
-
-func TestLostConnectionIsNoRefusal(t *testing.T) {
-	t.Parallel()
-	lost := errors.New("connection lost")
-	_, err := publishResult(lost)
-	require.ErrorIs(t, err, lost)
-	accepted, err := publishResult(nil)
-	require.NoError(t, err)
-	require.Equal(t, backend.PublishResult{Status: backend.Accepted}, accepted)
-	require.True(t, accepted.Ok())
-}
-
-func TestEstimatesAreClamped(t *testing.T) {
-	t.Parallel()
-	for perKVB, want := range map[float64]uint32{0.00000500: 253, 0.00010000: 2500, 1: 250_000} {
-		rate, err := clampRate(perKVB)
-		require.NoError(t, err)
-		require.EqualValues(t, want, rate)
-	}
-	for _, unknown := range []float64{0, -1} {
-		_, err := clampRate(unknown)
-		require.ErrorIs(t, err, backend.ErrNoEstimate)
 	}
 }
