@@ -33,7 +33,13 @@ func Kind() durable.Kind {
 }
 
 // creates tells which messages begin a channel.
-func creates(any) bool { return false }
+func creates(body any) bool {
+	switch body.(type) {
+	case Open, Incoming:
+		return true
+	}
+	return false
+}
 
 // MonitorOf is the address of a channel's monitor.
 func MonitorOf(channel durable.Address) durable.Address {
@@ -60,16 +66,22 @@ func (*Core) Snapshot(s *State) proto.Message { return s.snapshot() }
 
 // Resume implements durable.Core.
 func (c *Core) Resume(s *State, env durable.Env) durable.Outcome {
-	t := &turn{Core: c, State: s, env: env}
-	if s.phase == pb.Phase_CLOSING {
+	t := c.turn(s, durable.Message{}, env)
+	switch {
+	case isOpening(s.phase):
+		// The connection is gone, and the peer has forgotten the channel.
+		t.out.Next = []any{abandonNow{}}
+	case s.phase == pb.Phase_CLOSING:
 		t.publish()
+	case s.setup != nil && s.phase != pb.Phase_ABANDONED:
+		t.resumeFunding()
 	}
 	return t.out
 }
 
 // Decide implements durable.Core.
 func (c *Core) Decide(s *State, m durable.Message, env durable.Env) durable.Outcome {
-	t := &turn{Core: c, State: s, env: env, m: m}
+	t := c.turn(s, m, env)
 	if err := t.decide(); err != nil {
 		return t.failed(err)
 	}
@@ -105,6 +117,23 @@ func (t *turn) decide() error {
 		return t.signNow()
 	case outOfReach:
 		return t.giveUpWaiting()
+	case Open:
+		return t.open(body)
+	case Incoming:
+		return t.incoming(body)
+	case *pb.FundingReady:
+		return t.fundingReady(body)
+	case *pb.FundingRefused:
+		return t.fundingRefused(body)
+	case FundingConfirmed:
+		return t.fundingConfirmed(body)
+	case FundingUndone:
+		return t.fundingUndone()
+	case FundingSpent:
+		return t.fundingSpent(body)
+	case abandonNow:
+		t.abandon("the node restarted")
+		return nil
 	case publishNow:
 		t.publish()
 		return nil
@@ -120,6 +149,22 @@ type turn struct {
 	env durable.Env
 	m   durable.Message
 	out durable.Outcome
+
+	peer [33]byte
+	id   wire.ChannelID // as the peer knows the channel now
+	via  uint64         // the connection
+}
+
+func (c *Core) turn(s *State, m durable.Message, env durable.Env) *turn {
+	t := &turn{Core: c, State: s, env: env, m: m, via: s.link}
+	switch {
+	case s.c != nil:
+		t.peer, t.id = s.c.Peer, s.c.ChannelID
+	case s.setup != nil:
+		copy(t.peer[:], s.setup.GetContract().GetPeer())
+		copy(t.id[:], s.setup.GetTemporaryId())
+	}
+	return t
 }
 
 func (t *turn) event(events ...proto.Message) { t.out.Events = append(t.out.Events, events...) }
@@ -134,7 +179,7 @@ func (t *turn) release(e durable.Effect) { t.out.Release = append(t.out.Release,
 // write sends messages to the peer.
 func (t *turn) write(messages ...wire.Message) {
 	for _, m := range messages {
-		t.release(SendWire{Peer: t.c.Peer, Link: t.link, Message: m})
+		t.release(SendWire{Peer: t.peer, Link: t.via, Message: m})
 	}
 }
 
@@ -156,11 +201,13 @@ func (t *turn) failed(err error) durable.Outcome {
 	var wrong *Violation
 	t.out = durable.Outcome{}
 	switch {
+	case errors.As(err, &wrong) && isOpening(t.phase):
+		t.failOpening(err)
 	case errors.As(err, &wrong) && wrong.Fatal:
 		t.write(t.wireError(err))
 		t.fail(&pb.Closing{Reason: "the peer broke the protocol: " + err.Error()})
 	case errors.As(err, &wrong):
-		warning := &wire.Warning{ChanID: t.c.ChannelID, Data: lnwire.WarningData(err.Error())}
+		warning := &wire.Warning{ChanID: t.id, Data: lnwire.WarningData(err.Error())}
 		t.write(warning)
 		t.hangup(err)
 		t.out.Refuse = err
@@ -175,13 +222,14 @@ func (t *turn) failed(err error) durable.Outcome {
 
 // wireError is an error for the peer.
 func (t *turn) wireError(err error) *wire.Error {
-	return &wire.Error{ChanID: t.c.ChannelID, Data: lnwire.ErrorData(err.Error())}
+	return &wire.Error{ChanID: t.id, Data: lnwire.ErrorData(err.Error())}
 }
 
 // hangup ends the connection, and from now on nothing that comes over it counts.
 func (t *turn) hangup(why error) {
+	t.abandon(why.Error())
 	if t.link != 0 {
-		t.release(Hangup{Peer: t.c.Peer, Link: t.link, Reason: why})
+		t.release(Hangup{Peer: t.peer, Link: t.link, Reason: why})
 		t.stage(&pb.Unlinked{})
 		t.bePatient()
 	}

@@ -11,7 +11,8 @@ import (
 type (
 	// Connected says that the peer is there. Link numbers the connection, from 1, and is never used again in this process.
 	Connected struct {
-		Link uint64
+		Link     uint64
+		Features wire.Features // negotiated
 	}
 	// Disconnected says that a connection is gone.
 	Disconnected struct{ Link uint64 }
@@ -53,6 +54,13 @@ type (
 	}
 	// Publish broadcasts a transaction, again and again until it or a conflicting one confirms.
 	Publish struct{ Tx *btcwire.MsgTx }
+	// WatchFunding asks for FundingConfirmed, FundingUndone and FundingSpent, from a height on.
+	WatchFunding struct {
+		Outpoint btcwire.OutPoint
+		Output   *btcwire.TxOut
+		Depth    uint32 // confirmations
+		Since    uint32 // height
+	}
 )
 
 // Messages to itself.

@@ -51,5 +51,6 @@ var (
 	ErrUnexpected     = errors.New("unexpected message")
 	ErrBadRevocation  = errors.New("secret does not revoke the last commitment")
 	ErrBadSignature   = errors.New("signatures do not fit our commitment")
+	ErrTerms          = errors.New("terms of the channel are not acceptable")
 	ErrOutOfSync      = errors.New("peer and we do not agree on where the channel stands")
 )

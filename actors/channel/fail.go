@@ -26,7 +26,7 @@ func (t *turn) fail(why *pb.Closing) {
 
 // forceClose closes at the wish of the user.
 func (t *turn) forceClose() error {
-	if t.phase != pb.Phase_NORMAL {
+	if t.c == nil || t.phase == pb.Phase_CLOSING || t.phase == pb.Phase_ABANDONED {
 		return refuse(pb.RefusalCode_NOT_OPEN, "the channel is %s", t.phase)
 	}
 	why := &pb.Closing{Reason: "closed by the user"}
@@ -68,11 +68,23 @@ func (c *Commitments) latest(a *Commitment, signer keys.Signer) (*btcwire.MsgTx,
 	return commitment.Signed(own[0], a.Signature), nil
 }
 
+// fundingSpent ends a channel whose funding was spent. What the transaction is, and what is to be done about it, is for the
+// monitor, which watches for itself.
+func (t *turn) fundingSpent(body FundingSpent) error {
+	if t.c == nil || t.phase == pb.Phase_CLOSING || t.phase == pb.Phase_ABANDONED {
+		return nil
+	}
+	t.event(&pb.Failed{Closing: &pb.Closing{Reason: fmt.Sprintf("transaction %s spent the funding", body.Tx.TxHash())}})
+	t.refuseAllWaiting(refuse(pb.RefusalCode_NOT_OPEN, "the channel is closed"))
+	t.stage(&pb.Unlinked{})
+	return nil
+}
+
 // heightSeen notes how many blocks there are, and closes the channel when the peer lets a deadline pass (BOLT 2,
 // "`cltv_expiry_delta` Selection").
 func (t *turn) heightSeen(height uint32) error {
 	t.stage(&pb.HeightSeen{Height: height})
-	if t.c == nil || t.phase == pb.Phase_CLOSING {
+	if t.c == nil || t.phase == pb.Phase_CLOSING || t.forget(height) {
 		return nil
 	}
 	if why := t.c.overdue(height, &t.Policy); why != "" {

@@ -14,28 +14,33 @@ import (
 
 // connected begins a connection with `channel_reestablish`.
 func (t *turn) connected(body Connected) error {
-	if t.c == nil || body.Link == t.link {
+	if body.Link != t.link {
+		t.abandon("the peer reconnected")
+	}
+	if t.c == nil || t.phase == pb.Phase_ABANDONED || body.Link == t.link {
 		return nil
 	}
 	if t.link != 0 {
 		t.stage(&pb.Unlinked{})
 	}
-	t.stage(&pb.Linked{Link: body.Link})
+	t.via = body.Link
+	t.stage(&pb.Linked{Link: body.Link, Features: body.Features.Bytes()})
 	if t.phase == pb.Phase_CLOSING {
-		t.release(SendWire{Peer: t.c.Peer, Link: body.Link, Message: t.wireError(errors.New(t.closing.GetReason()))})
+		t.write(t.wireError(errors.New(t.closing.GetReason())))
 		return nil
 	}
 	reestablish, err := t.c.reestablish(t.Signer)
 	if err != nil {
 		return err
 	}
-	t.release(SendWire{Peer: t.c.Peer, Link: body.Link, Message: reestablish})
+	t.write(reestablish)
 	return nil
 }
 
 // disconnected drops what nobody signed. Adds go on waiting in the inbox, for a while.
 func (t *turn) disconnected(body Disconnected) error {
 	if body.Link == t.link {
+		t.abandon("the peer disconnected")
 		t.stage(&pb.Unlinked{})
 		t.bePatient()
 	}
@@ -144,6 +149,11 @@ func (t *turn) reestablished(m *wire.ChannelReestablish) error {
 		return err
 	}
 	t.stage(&pb.Synced{})
+	if t.setup.GetScid() != 0 && t.c.LocalNumber == 0 && m.NextCommitment == 1 {
+		if err := t.sayReady(t.setup.GetLocalAlias()); err != nil {
+			return err
+		}
+	}
 	if err := t.retransmit(lacks); err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package channel
 import (
 	"time"
 
+	"github.com/btcsuite/btcd/btcutil"
+
 	"stormcell/chain/fees"
 	"stormcell/peer/wire"
 )
@@ -19,6 +21,14 @@ type Policy struct {
 	FulfillDeadline uint32
 	// MinFeeRate and MaxFeeRate bound what an opener may set. With anchors a low rate is harmless, so they are wide.
 	MinFeeRate, MaxFeeRate fees.SatPerKW
+	// MinCapacity is the smallest channel worth its fees.
+	MinCapacity btcutil.Amount
+	// HTLCMinimum and MaxAcceptedHTLCs are what we lay down for HTLCs of the peer.
+	HTLCMinimum      wire.MilliSatoshi
+	MaxAcceptedHTLCs uint16
+	// ToSelfDelay (blocks) and depth (confirmations) go from the smaller to the larger as capacity goes up to 2^24 sat.
+	MinToSelfDelay, MaxToSelfDelay uint16
+	MinDepth, MaxDepth             uint32
 	// OfflinePatience is how long an HTLC waits for a peer that is away before it is refused.
 	OfflinePatience time.Duration
 }
@@ -32,6 +42,10 @@ func DefaultPolicy() Policy {
 		FulfillDeadline: 18,
 		MinFeeRate:      250,
 		MaxFeeRate:      fees.Cap,
+		MinCapacity:     20_000,
+		HTLCMinimum:     1, MaxAcceptedHTLCs: maxHTLCs,
+		MinToSelfDelay: 144, MaxToSelfDelay: 2016,
+		MinDepth: 3, MaxDepth: 6,
 		OfflinePatience: 10 * time.Second,
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"stormcell/actors/durable"
 	"stormcell/chain/fees"
 	"stormcell/chain/keys"
 	pb "stormcell/messages/channel"
@@ -27,6 +28,9 @@ type pair struct {
 	pending [2][]*pb.IncomingHTLC // irrevocable at host i, not resolved
 	met     map[[3]int]bool       // on host i's view of an owner's commitment, a side has had its reserve
 	paid    [2]wire.MilliSatoshi  // settled HTLCs that host i offered
+
+	world func(i int, e durable.Effect) bool // takes effects beyond the wire
+	other func(i int, e durable.Envelope)    // takes messages to others than users, resolvers and monitors
 }
 
 // payment is an HTLC that a user asked for.
@@ -72,34 +76,38 @@ func (p *pair) turn(i int) bool {
 	h := p.hosts[i]
 	moved := h.step()
 	require.Empty(p.t, h.refused, "between honest peers nothing is refused")
+	for _, e := range h.takeSent() {
+		p.hear(i, e)
+	}
 	for _, e := range h.takeReleased() {
 		switch e := e.(type) {
 		case SendWire:
+			require.NotContains(p.t, []wire.MessageType{wire.TypeError, wire.TypeWarning}, e.Message.MsgType(), "%v", e.Message)
 			if e.Link == p.link && p.link != 0 {
 				p.wires[i] = append(p.wires[i], overWire(p.t, e.Message))
 			}
 		case Hangup:
 			p.t.Fatalf("host %d hangs up: %v", i, e.Reason)
-		case Publish:
-			p.t.Fatalf("host %d closes the channel", i)
+		case durable.Reply:
+		default:
+			require.True(p.t, p.world != nil && p.world(i, e), "host %d releases %T", i, e)
 		}
 	}
-	for _, e := range h.takeSent() {
-		p.hear(i, e.Body)
+	if h.state.c != nil {
+		p.checkReserves(i)
 	}
-	p.checkReserves(i)
 	return moved
 }
 
 // hear notes what host i tells its users.
-func (p *pair) hear(i int, body any) {
+func (p *pair) hear(i int, e durable.Envelope) {
 	end := func(tag uint64, outcome string) {
 		pay := p.asked[tag]
 		require.Equal(p.t, i, pay.host)
 		require.Empty(p.t, pay.outcome, "tag %d ended before", tag)
 		pay.outcome = outcome
 	}
-	switch body := body.(type) {
+	switch body := e.Body.(type) {
 	case *pb.HTLCRefused:
 		end(body.GetTag(), "refused")
 	case *pb.HTLCSettled:
@@ -111,6 +119,10 @@ func (p *pair) hear(i int, body any) {
 		end(body.GetTag(), "failed")
 	case *pb.IncomingHTLC:
 		p.pending[i] = append(p.pending[i], body)
+	case *pb.MonitorUpdate:
+	default:
+		require.NotNil(p.t, p.other, "host %d sends %T", i, body)
+		p.other(i, e)
 	}
 }
 
@@ -144,7 +156,11 @@ func (p *pair) deliver(i int) bool {
 	}
 	m := p.wires[i][0]
 	p.wires[i] = p.wires[i][1:]
-	p.hosts[1-i].tell(Received{Link: p.link, Message: m})
+	if open, ok := m.(*wire.OpenChannel); ok {
+		p.hosts[1-i].tell(p.incoming(open))
+	} else {
+		p.hosts[1-i].tell(Received{Link: p.link, Message: m})
+	}
 	return true
 }
 

@@ -9,8 +9,11 @@ import (
 
 // received takes a wire message of the connection that is there; what an older one still brings does not count.
 func (t *turn) received(body Received) error {
-	if body.Link != t.link || t.link == 0 || t.phase == pb.Phase_CLOSING {
+	if body.Link != t.link || t.link == 0 || t.phase == pb.Phase_CLOSING || t.phase == pb.Phase_ABANDONED {
 		return nil
+	}
+	if isOpening(t.phase) {
+		return t.receivedInOpening(body.Message)
 	}
 	switch m := body.Message.(type) {
 	case *wire.Error:
@@ -38,6 +41,12 @@ func (t *turn) operate(m wire.Message) error {
 	if t.batchSize > 0 {
 		return violation("%s within a batch of commitment_signed: %w", wire.Name(m.MsgType()), ErrUnexpected)
 	}
+	if ready, ok := m.(*wire.ChannelReady); ok {
+		return t.readyReceived(ready)
+	}
+	if t.phase != pb.Phase_NORMAL {
+		return violation("%s before channel_ready: %w", wire.Name(m.MsgType()), ErrUnexpected)
+	}
 	switch m := m.(type) {
 	case *wire.StartBatch:
 		return t.batchStarted(m)
@@ -48,4 +57,28 @@ func (t *turn) operate(m wire.Message) error {
 	default:
 		return violation("%s: %w", wire.Name(m.MsgType()), ErrUnexpected)
 	}
+}
+
+// receivedInOpening takes a message of an opening: each phase waits for one.
+func (t *turn) receivedInOpening(m wire.Message) error {
+	switch m := m.(type) {
+	case *wire.Error:
+		t.abandon(fmt.Sprintf("the peer refused the channel: %.200q", string(m.Data)))
+		return nil
+	case *wire.Warning:
+		return nil
+	case *wire.AcceptChannel:
+		if t.phase == pb.Phase_WAIT_ACCEPT {
+			return t.acceptReceived(m)
+		}
+	case *wire.FundingSigned:
+		if t.phase == pb.Phase_WAIT_FUNDING_SIGNED {
+			return t.fundingSigned(m)
+		}
+	case *wire.FundingCreated:
+		if t.phase == pb.Phase_WAIT_FUNDING_CREATED {
+			return t.fundingCreated(m)
+		}
+	}
+	return violation("%s in phase %s: %w", wire.Name(m.MsgType()), t.phase, ErrUnexpected)
 }

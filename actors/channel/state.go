@@ -19,10 +19,13 @@ type State struct {
 	phase   pb.Phase
 	c       *Commitments
 	closing *pb.Closing
+	setup   *pb.Setup // replaced as a whole, never changed
 
 	// Staged: it ends with the incarnation, and all but height and waiting with the connection.
 	link       uint64 // number of the connection; 0 without one
-	synced     bool   // both sides have sent channel_reestablish
+	features   wire.Features
+	opening    durable.Asker // waits for the channel to be opened
+	synced     bool          // both sides have sent channel_reestablish
 	signWanted bool
 	batchSize  int // of commitment_signed that belong together; 0 outside a batch
 	batch      []*wire.CommitSig
@@ -44,6 +47,12 @@ type answered struct {
 	ref durable.Ref
 }
 
+// asked notes who waits for the channel to be opened. Staged.
+type asked struct {
+	*pb.Linked
+	asker durable.Asker
+}
+
 // batched is a commitment_signed that waits for the others of its batch; staged.
 type batched struct {
 	*pb.Signatures
@@ -59,11 +68,14 @@ func (s *State) snapshot() *pb.Snapshot {
 	if s.closing != nil {
 		out.Closing = proto.CloneOf(s.closing)
 	}
+	if s.setup != nil {
+		out.Setup = proto.CloneOf(s.setup)
+	}
 	return out
 }
 
 func recovered(p *pb.Snapshot) (*State, error) {
-	s, r := &State{phase: p.GetPhase(), closing: p.GetClosing()}, &reader{}
+	s, r := &State{phase: p.GetPhase(), closing: p.GetClosing(), setup: p.GetSetup()}, &reader{}
 	if p.GetCommitments() != nil {
 		s.c = r.commitments(p.GetCommitments())
 	}
@@ -113,6 +125,23 @@ func (s *State) apply(event proto.Message) {
 		s.c.revoked(ev)
 	case *pb.Failed:
 		s.phase, s.closing = pb.Phase_CLOSING, ev.GetClosing()
+	case *pb.SetupChanged:
+		s.phase, s.setup = ev.GetPhase(), ev.GetSetup()
+	case *pb.Funded:
+		s.phase, s.setup = pb.Phase_WAIT_CONFIRMED, ev.GetSetup()
+		s.c = must(func(r *reader) *Commitments { return r.commitments(ev.GetCommitments()) })
+	case *pb.Confirmed:
+		s.changeSetup(func(p *pb.Setup) { p.Scid, p.LocalAlias, p.FundingTx = ev.GetScid(), ev.GetAlias(), nil })
+		s.ready(pb.Phase_WAIT_READY)
+	case *pb.Unconfirmed:
+		s.changeSetup(func(p *pb.Setup) { p.Scid = 0 })
+		s.phase = pb.Phase_WAIT_CONFIRMED
+	case *pb.ReadyReceived:
+		s.changeSetup(func(p *pb.Setup) { p.RemoteReady, p.RemoteAlias = true, ev.GetAlias() })
+		s.c.RemoteNextPoint = must(func(r *reader) *btcec.PublicKey { return r.key("second point", ev.GetNextPoint()) })
+		s.ready(s.phase)
+	case *pb.Abandoned:
+		s.phase = pb.Phase_ABANDONED
 	default:
 		s.applyStaged(event)
 	}
@@ -121,7 +150,7 @@ func (s *State) apply(event proto.Message) {
 func (s *State) applyStaged(event proto.Message) {
 	switch ev := event.(type) {
 	case *pb.Linked:
-		s.link = ev.GetLink()
+		s.link, s.features = ev.GetLink(), wire.ParseFeatures(ev.GetFeatures())
 	case *pb.Unlinked:
 		s.link, s.synced, s.signWanted, s.batchSize, s.batch = 0, false, false, 0, nil
 		if s.c != nil {
@@ -135,6 +164,8 @@ func (s *State) applyStaged(event proto.Message) {
 		s.batchSize, s.batch = int(ev.GetSize()), nil
 	case *pb.HeightSeen:
 		s.height = ev.GetHeight()
+	case *asked:
+		s.opening = ev.asker
 	case *batched:
 		s.batch = append(s.batch, ev.message)
 	case *answered:
@@ -143,6 +174,20 @@ func (s *State) applyStaged(event proto.Message) {
 		s.waiting = append(s.waiting, ev)
 	default:
 		panic(fmt.Sprintf("channel: unknown event %T", event))
+	}
+}
+
+// changeSetup replaces the setup by a changed copy.
+func (s *State) changeSetup(f func(*pb.Setup)) {
+	s.setup = proto.CloneOf(s.setup)
+	f(s.setup)
+}
+
+// ready begins normal operation once both sides have said channel_ready, else the given phase.
+func (s *State) ready(otherwise pb.Phase) {
+	s.phase = otherwise
+	if s.setup.GetScid() != 0 && s.setup.GetRemoteReady() && otherwise == pb.Phase_WAIT_READY {
+		s.phase = pb.Phase_NORMAL
 	}
 }
 

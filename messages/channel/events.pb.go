@@ -462,17 +462,312 @@ func (x *Failed) GetClosing() *Closing {
 	return nil
 }
 
+// SetupChanged: the opening of the channel came one step further.
+type SetupChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Phase         Phase                  `protobuf:"varint,1,opt,name=phase,proto3,enum=stormcell.channel.Phase" json:"phase,omitempty"`
+	Setup         *Setup                 `protobuf:"bytes,2,opt,name=setup,proto3" json:"setup,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetupChanged) Reset() {
+	*x = SetupChanged{}
+	mi := &file_messages_channel_events_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetupChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetupChanged) ProtoMessage() {}
+
+func (x *SetupChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_events_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetupChanged.ProtoReflect.Descriptor instead.
+func (*SetupChanged) Descriptor() ([]byte, []int) {
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SetupChanged) GetPhase() Phase {
+	if x != nil {
+		return x.Phase
+	}
+	return Phase_NOWHERE
+}
+
+func (x *SetupChanged) GetSetup() *Setup {
+	if x != nil {
+		return x.Setup
+	}
+	return nil
+}
+
+// Funded: both sides have signed the first commitments.
+type Funded struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Setup         *Setup                 `protobuf:"bytes,1,opt,name=setup,proto3" json:"setup,omitempty"`
+	Commitments   *Commitments           `protobuf:"bytes,2,opt,name=commitments,proto3" json:"commitments,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Funded) Reset() {
+	*x = Funded{}
+	mi := &file_messages_channel_events_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Funded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Funded) ProtoMessage() {}
+
+func (x *Funded) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_events_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Funded.ProtoReflect.Descriptor instead.
+func (*Funded) Descriptor() ([]byte, []int) {
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Funded) GetSetup() *Setup {
+	if x != nil {
+		return x.Setup
+	}
+	return nil
+}
+
+func (x *Funded) GetCommitments() *Commitments {
+	if x != nil {
+		return x.Commitments
+	}
+	return nil
+}
+
+// Confirmed: the funding transaction is deep enough, and we say so to the peer.
+type Confirmed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Scid          uint64                 `protobuf:"varint,1,opt,name=scid,proto3" json:"scid,omitempty"`
+	Alias         uint64                 `protobuf:"varint,2,opt,name=alias,proto3" json:"alias,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Confirmed) Reset() {
+	*x = Confirmed{}
+	mi := &file_messages_channel_events_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Confirmed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Confirmed) ProtoMessage() {}
+
+func (x *Confirmed) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_events_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Confirmed.ProtoReflect.Descriptor instead.
+func (*Confirmed) Descriptor() ([]byte, []int) {
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Confirmed) GetScid() uint64 {
+	if x != nil {
+		return x.Scid
+	}
+	return 0
+}
+
+func (x *Confirmed) GetAlias() uint64 {
+	if x != nil {
+		return x.Alias
+	}
+	return 0
+}
+
+// Unconfirmed: a reorganisation took that back.
+type Unconfirmed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Unconfirmed) Reset() {
+	*x = Unconfirmed{}
+	mi := &file_messages_channel_events_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Unconfirmed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Unconfirmed) ProtoMessage() {}
+
+func (x *Unconfirmed) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_events_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Unconfirmed.ProtoReflect.Descriptor instead.
+func (*Unconfirmed) Descriptor() ([]byte, []int) {
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{12}
+}
+
+// ReadyReceived: the peer sent `channel_ready`.
+type ReadyReceived struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NextPoint     []byte                 `protobuf:"bytes,1,opt,name=next_point,json=nextPoint,proto3" json:"next_point,omitempty"`
+	Alias         uint64                 `protobuf:"varint,2,opt,name=alias,proto3" json:"alias,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadyReceived) Reset() {
+	*x = ReadyReceived{}
+	mi := &file_messages_channel_events_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadyReceived) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadyReceived) ProtoMessage() {}
+
+func (x *ReadyReceived) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_events_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadyReceived.ProtoReflect.Descriptor instead.
+func (*ReadyReceived) Descriptor() ([]byte, []int) {
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ReadyReceived) GetNextPoint() []byte {
+	if x != nil {
+		return x.NextPoint
+	}
+	return nil
+}
+
+func (x *ReadyReceived) GetAlias() uint64 {
+	if x != nil {
+		return x.Alias
+	}
+	return 0
+}
+
+// Abandoned: there will be no channel.
+type Abandoned struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"` // for people
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Abandoned) Reset() {
+	*x = Abandoned{}
+	mi := &file_messages_channel_events_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Abandoned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Abandoned) ProtoMessage() {}
+
+func (x *Abandoned) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_events_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Abandoned.ProtoReflect.Descriptor instead.
+func (*Abandoned) Descriptor() ([]byte, []int) {
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Abandoned) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Linked: a connection with the peer is there.
 type Linked struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Link          uint64                 `protobuf:"varint,1,opt,name=link,proto3" json:"link,omitempty"`
+	Features      []byte                 `protobuf:"bytes,2,opt,name=features,proto3" json:"features,omitempty"` // negotiated
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Linked) Reset() {
 	*x = Linked{}
-	mi := &file_messages_channel_events_proto_msgTypes[9]
+	mi := &file_messages_channel_events_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -484,7 +779,7 @@ func (x *Linked) String() string {
 func (*Linked) ProtoMessage() {}
 
 func (x *Linked) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[9]
+	mi := &file_messages_channel_events_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -497,7 +792,7 @@ func (x *Linked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Linked.ProtoReflect.Descriptor instead.
 func (*Linked) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{9}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Linked) GetLink() uint64 {
@@ -505,6 +800,13 @@ func (x *Linked) GetLink() uint64 {
 		return x.Link
 	}
 	return 0
+}
+
+func (x *Linked) GetFeatures() []byte {
+	if x != nil {
+		return x.Features
+	}
+	return nil
 }
 
 // Unlinked: it is gone, and with it what was proposed and not signed.
@@ -516,7 +818,7 @@ type Unlinked struct {
 
 func (x *Unlinked) Reset() {
 	*x = Unlinked{}
-	mi := &file_messages_channel_events_proto_msgTypes[10]
+	mi := &file_messages_channel_events_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -528,7 +830,7 @@ func (x *Unlinked) String() string {
 func (*Unlinked) ProtoMessage() {}
 
 func (x *Unlinked) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[10]
+	mi := &file_messages_channel_events_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -541,7 +843,7 @@ func (x *Unlinked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unlinked.ProtoReflect.Descriptor instead.
 func (*Unlinked) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{10}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{16}
 }
 
 // Synced: both sides have sent `channel_reestablish`, so that updates may flow.
@@ -553,7 +855,7 @@ type Synced struct {
 
 func (x *Synced) Reset() {
 	*x = Synced{}
-	mi := &file_messages_channel_events_proto_msgTypes[11]
+	mi := &file_messages_channel_events_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -565,7 +867,7 @@ func (x *Synced) String() string {
 func (*Synced) ProtoMessage() {}
 
 func (x *Synced) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[11]
+	mi := &file_messages_channel_events_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -578,7 +880,7 @@ func (x *Synced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Synced.ProtoReflect.Descriptor instead.
 func (*Synced) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{11}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{17}
 }
 
 // SignWanted: a signature will be tried once what waits in the mailbox has been seen, or has been tried.
@@ -591,7 +893,7 @@ type SignWanted struct {
 
 func (x *SignWanted) Reset() {
 	*x = SignWanted{}
-	mi := &file_messages_channel_events_proto_msgTypes[12]
+	mi := &file_messages_channel_events_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -603,7 +905,7 @@ func (x *SignWanted) String() string {
 func (*SignWanted) ProtoMessage() {}
 
 func (x *SignWanted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[12]
+	mi := &file_messages_channel_events_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -616,7 +918,7 @@ func (x *SignWanted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignWanted.ProtoReflect.Descriptor instead.
 func (*SignWanted) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{12}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SignWanted) GetWanted() bool {
@@ -636,7 +938,7 @@ type BatchStarted struct {
 
 func (x *BatchStarted) Reset() {
 	*x = BatchStarted{}
-	mi := &file_messages_channel_events_proto_msgTypes[13]
+	mi := &file_messages_channel_events_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -648,7 +950,7 @@ func (x *BatchStarted) String() string {
 func (*BatchStarted) ProtoMessage() {}
 
 func (x *BatchStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[13]
+	mi := &file_messages_channel_events_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -661,7 +963,7 @@ func (x *BatchStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchStarted.ProtoReflect.Descriptor instead.
 func (*BatchStarted) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{13}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BatchStarted) GetSize() uint32 {
@@ -681,7 +983,7 @@ type HeightSeen struct {
 
 func (x *HeightSeen) Reset() {
 	*x = HeightSeen{}
-	mi := &file_messages_channel_events_proto_msgTypes[14]
+	mi := &file_messages_channel_events_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -693,7 +995,7 @@ func (x *HeightSeen) String() string {
 func (*HeightSeen) ProtoMessage() {}
 
 func (x *HeightSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[14]
+	mi := &file_messages_channel_events_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -706,7 +1008,7 @@ func (x *HeightSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeightSeen.ProtoReflect.Descriptor instead.
 func (*HeightSeen) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{14}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *HeightSeen) GetHeight() uint32 {
@@ -746,9 +1048,26 @@ const file_messages_channel_events_proto_rawDesc = "" +
 	"\n" +
 	"next_point\x18\x02 \x01(\fR\tnextPoint:\t\xa2\xed\x18\x05\b\x88\x01\x10\x01\"I\n" +
 	"\x06Failed\x124\n" +
-	"\aclosing\x18\x01 \x01(\v2\x1a.stormcell.channel.ClosingR\aclosing:\t\xa2\xed\x18\x05\b\x89\x01\x10\x01\"\x1c\n" +
+	"\aclosing\x18\x01 \x01(\v2\x1a.stormcell.channel.ClosingR\aclosing:\t\xa2\xed\x18\x05\b\x89\x01\x10\x01\"y\n" +
+	"\fSetupChanged\x12.\n" +
+	"\x05phase\x18\x01 \x01(\x0e2\x18.stormcell.channel.PhaseR\x05phase\x12.\n" +
+	"\x05setup\x18\x02 \x01(\v2\x18.stormcell.channel.SetupR\x05setup:\t\xa2\xed\x18\x05\b\x8c\x01\x10\x01\"\x85\x01\n" +
+	"\x06Funded\x12.\n" +
+	"\x05setup\x18\x01 \x01(\v2\x18.stormcell.channel.SetupR\x05setup\x12@\n" +
+	"\vcommitments\x18\x02 \x01(\v2\x1e.stormcell.channel.CommitmentsR\vcommitments:\t\xa2\xed\x18\x05\b\x8d\x01\x10\x01\"@\n" +
+	"\tConfirmed\x12\x12\n" +
+	"\x04scid\x18\x01 \x01(\x04R\x04scid\x12\x14\n" +
+	"\x05alias\x18\x02 \x01(\x04R\x05alias:\t\xa2\xed\x18\x05\b\x8e\x01\x10\x01\"\x18\n" +
+	"\vUnconfirmed:\t\xa2\xed\x18\x05\b\x8f\x01\x10\x01\"O\n" +
+	"\rReadyReceived\x12\x1d\n" +
+	"\n" +
+	"next_point\x18\x01 \x01(\fR\tnextPoint\x12\x14\n" +
+	"\x05alias\x18\x02 \x01(\x04R\x05alias:\t\xa2\xed\x18\x05\b\x90\x01\x10\x01\".\n" +
+	"\tAbandoned\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason:\t\xa2\xed\x18\x05\b\x91\x01\x10\x01\"8\n" +
 	"\x06Linked\x12\x12\n" +
-	"\x04link\x18\x01 \x01(\x04R\x04link\"\n" +
+	"\x04link\x18\x01 \x01(\x04R\x04link\x12\x1a\n" +
+	"\bfeatures\x18\x02 \x01(\fR\bfeatures\"\n" +
 	"\n" +
 	"\bUnlinked\"\b\n" +
 	"\x06Synced\"$\n" +
@@ -773,7 +1092,7 @@ func file_messages_channel_events_proto_rawDescGZIP() []byte {
 	return file_messages_channel_events_proto_rawDescData
 }
 
-var file_messages_channel_events_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_messages_channel_events_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_messages_channel_events_proto_goTypes = []any{
 	(*HTLCAdded)(nil),          // 0: stormcell.channel.HTLCAdded
 	(*HTLCRemoved)(nil),        // 1: stormcell.channel.HTLCRemoved
@@ -784,28 +1103,41 @@ var file_messages_channel_events_proto_goTypes = []any{
 	(*Signatures)(nil),         // 6: stormcell.channel.Signatures
 	(*RevocationReceived)(nil), // 7: stormcell.channel.RevocationReceived
 	(*Failed)(nil),             // 8: stormcell.channel.Failed
-	(*Linked)(nil),             // 9: stormcell.channel.Linked
-	(*Unlinked)(nil),           // 10: stormcell.channel.Unlinked
-	(*Synced)(nil),             // 11: stormcell.channel.Synced
-	(*SignWanted)(nil),         // 12: stormcell.channel.SignWanted
-	(*BatchStarted)(nil),       // 13: stormcell.channel.BatchStarted
-	(*HeightSeen)(nil),         // 14: stormcell.channel.HeightSeen
-	(*HTLC)(nil),               // 15: stormcell.channel.HTLC
-	(Side)(0),                  // 16: stormcell.channel.Side
-	(*Removal)(nil),            // 17: stormcell.channel.Removal
-	(*Closing)(nil),            // 18: stormcell.channel.Closing
+	(*SetupChanged)(nil),       // 9: stormcell.channel.SetupChanged
+	(*Funded)(nil),             // 10: stormcell.channel.Funded
+	(*Confirmed)(nil),          // 11: stormcell.channel.Confirmed
+	(*Unconfirmed)(nil),        // 12: stormcell.channel.Unconfirmed
+	(*ReadyReceived)(nil),      // 13: stormcell.channel.ReadyReceived
+	(*Abandoned)(nil),          // 14: stormcell.channel.Abandoned
+	(*Linked)(nil),             // 15: stormcell.channel.Linked
+	(*Unlinked)(nil),           // 16: stormcell.channel.Unlinked
+	(*Synced)(nil),             // 17: stormcell.channel.Synced
+	(*SignWanted)(nil),         // 18: stormcell.channel.SignWanted
+	(*BatchStarted)(nil),       // 19: stormcell.channel.BatchStarted
+	(*HeightSeen)(nil),         // 20: stormcell.channel.HeightSeen
+	(*HTLC)(nil),               // 21: stormcell.channel.HTLC
+	(Side)(0),                  // 22: stormcell.channel.Side
+	(*Removal)(nil),            // 23: stormcell.channel.Removal
+	(*Closing)(nil),            // 24: stormcell.channel.Closing
+	(Phase)(0),                 // 25: stormcell.channel.Phase
+	(*Setup)(nil),              // 26: stormcell.channel.Setup
+	(*Commitments)(nil),        // 27: stormcell.channel.Commitments
 }
 var file_messages_channel_events_proto_depIdxs = []int32{
-	15, // 0: stormcell.channel.HTLCAdded.htlc:type_name -> stormcell.channel.HTLC
-	16, // 1: stormcell.channel.HTLCRemoved.by:type_name -> stormcell.channel.Side
-	17, // 2: stormcell.channel.HTLCRemoved.removal:type_name -> stormcell.channel.Removal
+	21, // 0: stormcell.channel.HTLCAdded.htlc:type_name -> stormcell.channel.HTLC
+	22, // 1: stormcell.channel.HTLCRemoved.by:type_name -> stormcell.channel.Side
+	23, // 2: stormcell.channel.HTLCRemoved.removal:type_name -> stormcell.channel.Removal
 	6,  // 3: stormcell.channel.CommitmentReceived.active:type_name -> stormcell.channel.Signatures
-	18, // 4: stormcell.channel.Failed.closing:type_name -> stormcell.channel.Closing
-	5,  // [5:5] is the sub-list for method output_type
-	5,  // [5:5] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	24, // 4: stormcell.channel.Failed.closing:type_name -> stormcell.channel.Closing
+	25, // 5: stormcell.channel.SetupChanged.phase:type_name -> stormcell.channel.Phase
+	26, // 6: stormcell.channel.SetupChanged.setup:type_name -> stormcell.channel.Setup
+	26, // 7: stormcell.channel.Funded.setup:type_name -> stormcell.channel.Setup
+	27, // 8: stormcell.channel.Funded.commitments:type_name -> stormcell.channel.Commitments
+	9,  // [9:9] is the sub-list for method output_type
+	9,  // [9:9] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_messages_channel_events_proto_init() }
@@ -820,7 +1152,7 @@ func file_messages_channel_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_channel_events_proto_rawDesc), len(file_messages_channel_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -30,6 +30,7 @@ type Snapshot struct {
 	Phase         Phase                  `protobuf:"varint,1,opt,name=phase,proto3,enum=stormcell.channel.Phase" json:"phase,omitempty"`
 	Commitments   *Commitments           `protobuf:"bytes,2,opt,name=commitments,proto3" json:"commitments,omitempty"`
 	Closing       *Closing               `protobuf:"bytes,3,opt,name=closing,proto3" json:"closing,omitempty"`
+	Setup         *Setup                 `protobuf:"bytes,4,opt,name=setup,proto3" json:"setup,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -85,15 +86,23 @@ func (x *Snapshot) GetClosing() *Closing {
 	return nil
 }
 
+func (x *Snapshot) GetSetup() *Setup {
+	if x != nil {
+		return x.Setup
+	}
+	return nil
+}
+
 var File_messages_channel_state_proto protoreflect.FileDescriptor
 
 const file_messages_channel_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1cmessages/channel/state.proto\x12\x11stormcell.channel\x1a\x1cmessages/channel/types.proto\x1a\x1cmessages/record/record.proto\"\xbd\x01\n" +
+	"\x1cmessages/channel/state.proto\x12\x11stormcell.channel\x1a\x1cmessages/channel/types.proto\x1a\x1cmessages/record/record.proto\"\xed\x01\n" +
 	"\bSnapshot\x12.\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x18.stormcell.channel.PhaseR\x05phase\x12@\n" +
 	"\vcommitments\x18\x02 \x01(\v2\x1e.stormcell.channel.CommitmentsR\vcommitments\x124\n" +
-	"\aclosing\x18\x03 \x01(\v2\x1a.stormcell.channel.ClosingR\aclosing:\t\xa2\xed\x18\x05\b\xbe\x01\x10\x01B\x1cZ\x1astormcell/messages/channelb\x06proto3"
+	"\aclosing\x18\x03 \x01(\v2\x1a.stormcell.channel.ClosingR\aclosing\x12.\n" +
+	"\x05setup\x18\x04 \x01(\v2\x18.stormcell.channel.SetupR\x05setup:\t\xa2\xed\x18\x05\b\xbe\x01\x10\x01B\x1cZ\x1astormcell/messages/channelb\x06proto3"
 
 var (
 	file_messages_channel_state_proto_rawDescOnce sync.Once
@@ -113,16 +122,18 @@ var file_messages_channel_state_proto_goTypes = []any{
 	(Phase)(0),          // 1: stormcell.channel.Phase
 	(*Commitments)(nil), // 2: stormcell.channel.Commitments
 	(*Closing)(nil),     // 3: stormcell.channel.Closing
+	(*Setup)(nil),       // 4: stormcell.channel.Setup
 }
 var file_messages_channel_state_proto_depIdxs = []int32{
 	1, // 0: stormcell.channel.Snapshot.phase:type_name -> stormcell.channel.Phase
 	2, // 1: stormcell.channel.Snapshot.commitments:type_name -> stormcell.channel.Commitments
 	3, // 2: stormcell.channel.Snapshot.closing:type_name -> stormcell.channel.Closing
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	4, // 3: stormcell.channel.Snapshot.setup:type_name -> stormcell.channel.Setup
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_messages_channel_state_proto_init() }

@@ -134,8 +134,15 @@ func (Progress) EnumDescriptor() ([]byte, []int) {
 type Phase int32
 
 const (
-	Phase_NOWHERE Phase = 0
-	Phase_NORMAL  Phase = 10
+	Phase_NOWHERE              Phase = 0
+	Phase_WAIT_ACCEPT          Phase = 1 // we sent open_channel
+	Phase_WAIT_FUNDING         Phase = 2 // we asked for a funding transaction
+	Phase_WAIT_FUNDING_SIGNED  Phase = 3 // we sent funding_created
+	Phase_WAIT_FUNDING_CREATED Phase = 4 // we sent accept_channel
+	Phase_WAIT_CONFIRMED       Phase = 5 // both sides signed
+	Phase_WAIT_READY           Phase = 6 // confirmed, and we sent channel_ready
+	Phase_ABANDONED            Phase = 7 // there is no channel
+	Phase_NORMAL               Phase = 10
 	// CLOSING: a transaction that closes the channel was published, or the peer was asked to publish one.
 	Phase_CLOSING Phase = 20
 )
@@ -144,13 +151,27 @@ const (
 var (
 	Phase_name = map[int32]string{
 		0:  "NOWHERE",
+		1:  "WAIT_ACCEPT",
+		2:  "WAIT_FUNDING",
+		3:  "WAIT_FUNDING_SIGNED",
+		4:  "WAIT_FUNDING_CREATED",
+		5:  "WAIT_CONFIRMED",
+		6:  "WAIT_READY",
+		7:  "ABANDONED",
 		10: "NORMAL",
 		20: "CLOSING",
 	}
 	Phase_value = map[string]int32{
-		"NOWHERE": 0,
-		"NORMAL":  10,
-		"CLOSING": 20,
+		"NOWHERE":              0,
+		"WAIT_ACCEPT":          1,
+		"WAIT_FUNDING":         2,
+		"WAIT_FUNDING_SIGNED":  3,
+		"WAIT_FUNDING_CREATED": 4,
+		"WAIT_CONFIRMED":       5,
+		"WAIT_READY":           6,
+		"ABANDONED":            7,
+		"NORMAL":               10,
+		"CLOSING":              20,
 	}
 )
 
@@ -1177,6 +1198,220 @@ func (x *Closing) GetBehind() bool {
 	return false
 }
 
+// Setup is what was agreed when the channel was opened, and what is known of its funding transaction.
+type Setup struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	TemporaryId     []byte                 `protobuf:"bytes,1,opt,name=temporary_id,json=temporaryId,proto3" json:"temporary_id,omitempty"`
+	Contract        *Contract              `protobuf:"bytes,2,opt,name=contract,proto3" json:"contract,omitempty"` // the peer's part comes with its message
+	CapacitySat     uint64                 `protobuf:"varint,3,opt,name=capacity_sat,json=capacitySat,proto3" json:"capacity_sat,omitempty"`
+	PushMsat        uint64                 `protobuf:"varint,4,opt,name=push_msat,json=pushMsat,proto3" json:"push_msat,omitempty"`
+	SatPerKw        uint32                 `protobuf:"varint,5,opt,name=sat_per_kw,json=satPerKw,proto3" json:"sat_per_kw,omitempty"`                        // of the first commitments
+	FundingSatPerKw uint32                 `protobuf:"varint,6,opt,name=funding_sat_per_kw,json=fundingSatPerKw,proto3" json:"funding_sat_per_kw,omitempty"` // of the funding transaction
+	Announce        bool                   `protobuf:"varint,7,opt,name=announce,proto3" json:"announce,omitempty"`
+	ChannelType     []byte                 `protobuf:"bytes,8,opt,name=channel_type,json=channelType,proto3" json:"channel_type,omitempty"` // feature bits
+	// Scripts that either side committed to for a cooperative close; may be empty.
+	LocalShutdown    []byte    `protobuf:"bytes,9,opt,name=local_shutdown,json=localShutdown,proto3" json:"local_shutdown,omitempty"`
+	RemoteShutdown   []byte    `protobuf:"bytes,10,opt,name=remote_shutdown,json=remoteShutdown,proto3" json:"remote_shutdown,omitempty"`
+	MinimumDepth     uint32    `protobuf:"varint,11,opt,name=minimum_depth,json=minimumDepth,proto3" json:"minimum_depth,omitempty"` // confirmations
+	LocalFundingKey  []byte    `protobuf:"bytes,12,opt,name=local_funding_key,json=localFundingKey,proto3" json:"local_funding_key,omitempty"`
+	RemoteFundingKey []byte    `protobuf:"bytes,13,opt,name=remote_funding_key,json=remoteFundingKey,proto3" json:"remote_funding_key,omitempty"`
+	RemoteFirstPoint []byte    `protobuf:"bytes,14,opt,name=remote_first_point,json=remoteFirstPoint,proto3" json:"remote_first_point,omitempty"`
+	Funder           string    `protobuf:"bytes,15,opt,name=funder,proto3" json:"funder,omitempty"`                        // who provides the funding transaction
+	FundingTx        []byte    `protobuf:"bytes,16,opt,name=funding_tx,json=fundingTx,proto3" json:"funding_tx,omitempty"` // until it is confirmed
+	Outpoint         *Outpoint `protobuf:"bytes,17,opt,name=outpoint,proto3" json:"outpoint,omitempty"`
+	SinceHeight      uint32    `protobuf:"varint,18,opt,name=since_height,json=sinceHeight,proto3" json:"since_height,omitempty"` // when we began to wait for its confirmation
+	Scid             uint64    `protobuf:"varint,19,opt,name=scid,proto3" json:"scid,omitempty"`                                  // once it is confirmed
+	LocalAlias       uint64    `protobuf:"varint,20,opt,name=local_alias,json=localAlias,proto3" json:"local_alias,omitempty"`
+	RemoteAlias      uint64    `protobuf:"varint,21,opt,name=remote_alias,json=remoteAlias,proto3" json:"remote_alias,omitempty"`
+	RemoteReady      bool      `protobuf:"varint,22,opt,name=remote_ready,json=remoteReady,proto3" json:"remote_ready,omitempty"` // the peer sent channel_ready
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *Setup) Reset() {
+	*x = Setup{}
+	mi := &file_messages_channel_types_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Setup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Setup) ProtoMessage() {}
+
+func (x *Setup) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_types_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Setup.ProtoReflect.Descriptor instead.
+func (*Setup) Descriptor() ([]byte, []int) {
+	return file_messages_channel_types_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Setup) GetTemporaryId() []byte {
+	if x != nil {
+		return x.TemporaryId
+	}
+	return nil
+}
+
+func (x *Setup) GetContract() *Contract {
+	if x != nil {
+		return x.Contract
+	}
+	return nil
+}
+
+func (x *Setup) GetCapacitySat() uint64 {
+	if x != nil {
+		return x.CapacitySat
+	}
+	return 0
+}
+
+func (x *Setup) GetPushMsat() uint64 {
+	if x != nil {
+		return x.PushMsat
+	}
+	return 0
+}
+
+func (x *Setup) GetSatPerKw() uint32 {
+	if x != nil {
+		return x.SatPerKw
+	}
+	return 0
+}
+
+func (x *Setup) GetFundingSatPerKw() uint32 {
+	if x != nil {
+		return x.FundingSatPerKw
+	}
+	return 0
+}
+
+func (x *Setup) GetAnnounce() bool {
+	if x != nil {
+		return x.Announce
+	}
+	return false
+}
+
+func (x *Setup) GetChannelType() []byte {
+	if x != nil {
+		return x.ChannelType
+	}
+	return nil
+}
+
+func (x *Setup) GetLocalShutdown() []byte {
+	if x != nil {
+		return x.LocalShutdown
+	}
+	return nil
+}
+
+func (x *Setup) GetRemoteShutdown() []byte {
+	if x != nil {
+		return x.RemoteShutdown
+	}
+	return nil
+}
+
+func (x *Setup) GetMinimumDepth() uint32 {
+	if x != nil {
+		return x.MinimumDepth
+	}
+	return 0
+}
+
+func (x *Setup) GetLocalFundingKey() []byte {
+	if x != nil {
+		return x.LocalFundingKey
+	}
+	return nil
+}
+
+func (x *Setup) GetRemoteFundingKey() []byte {
+	if x != nil {
+		return x.RemoteFundingKey
+	}
+	return nil
+}
+
+func (x *Setup) GetRemoteFirstPoint() []byte {
+	if x != nil {
+		return x.RemoteFirstPoint
+	}
+	return nil
+}
+
+func (x *Setup) GetFunder() string {
+	if x != nil {
+		return x.Funder
+	}
+	return ""
+}
+
+func (x *Setup) GetFundingTx() []byte {
+	if x != nil {
+		return x.FundingTx
+	}
+	return nil
+}
+
+func (x *Setup) GetOutpoint() *Outpoint {
+	if x != nil {
+		return x.Outpoint
+	}
+	return nil
+}
+
+func (x *Setup) GetSinceHeight() uint32 {
+	if x != nil {
+		return x.SinceHeight
+	}
+	return 0
+}
+
+func (x *Setup) GetScid() uint64 {
+	if x != nil {
+		return x.Scid
+	}
+	return 0
+}
+
+func (x *Setup) GetLocalAlias() uint64 {
+	if x != nil {
+		return x.LocalAlias
+	}
+	return 0
+}
+
+func (x *Setup) GetRemoteAlias() uint64 {
+	if x != nil {
+		return x.RemoteAlias
+	}
+	return 0
+}
+
+func (x *Setup) GetRemoteReady() bool {
+	if x != nil {
+		return x.RemoteReady
+	}
+	return false
+}
+
 var File_messages_channel_types_proto protoreflect.FileDescriptor
 
 const file_messages_channel_types_proto_rawDesc = "" +
@@ -1276,7 +1511,34 @@ const file_messages_channel_types_proto_rawDesc = "" +
 	"\rreceived_msat\x18\x10 \x01(\x04R\freceivedMsat\"9\n" +
 	"\aClosing\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06behind\x18\x02 \x01(\bR\x06behind*\x1d\n" +
+	"\x06behind\x18\x02 \x01(\bR\x06behind\"\xb8\x06\n" +
+	"\x05Setup\x12!\n" +
+	"\ftemporary_id\x18\x01 \x01(\fR\vtemporaryId\x127\n" +
+	"\bcontract\x18\x02 \x01(\v2\x1b.stormcell.channel.ContractR\bcontract\x12!\n" +
+	"\fcapacity_sat\x18\x03 \x01(\x04R\vcapacitySat\x12\x1b\n" +
+	"\tpush_msat\x18\x04 \x01(\x04R\bpushMsat\x12\x1c\n" +
+	"\n" +
+	"sat_per_kw\x18\x05 \x01(\rR\bsatPerKw\x12+\n" +
+	"\x12funding_sat_per_kw\x18\x06 \x01(\rR\x0ffundingSatPerKw\x12\x1a\n" +
+	"\bannounce\x18\a \x01(\bR\bannounce\x12!\n" +
+	"\fchannel_type\x18\b \x01(\fR\vchannelType\x12%\n" +
+	"\x0elocal_shutdown\x18\t \x01(\fR\rlocalShutdown\x12'\n" +
+	"\x0fremote_shutdown\x18\n" +
+	" \x01(\fR\x0eremoteShutdown\x12#\n" +
+	"\rminimum_depth\x18\v \x01(\rR\fminimumDepth\x12*\n" +
+	"\x11local_funding_key\x18\f \x01(\fR\x0flocalFundingKey\x12,\n" +
+	"\x12remote_funding_key\x18\r \x01(\fR\x10remoteFundingKey\x12,\n" +
+	"\x12remote_first_point\x18\x0e \x01(\fR\x10remoteFirstPoint\x12\x16\n" +
+	"\x06funder\x18\x0f \x01(\tR\x06funder\x12\x1d\n" +
+	"\n" +
+	"funding_tx\x18\x10 \x01(\fR\tfundingTx\x127\n" +
+	"\boutpoint\x18\x11 \x01(\v2\x1b.stormcell.channel.OutpointR\boutpoint\x12!\n" +
+	"\fsince_height\x18\x12 \x01(\rR\vsinceHeight\x12\x12\n" +
+	"\x04scid\x18\x13 \x01(\x04R\x04scid\x12\x1f\n" +
+	"\vlocal_alias\x18\x14 \x01(\x04R\n" +
+	"localAlias\x12!\n" +
+	"\fremote_alias\x18\x15 \x01(\x04R\vremoteAlias\x12!\n" +
+	"\fremote_ready\x18\x16 \x01(\bR\vremoteReady*\x1d\n" +
 	"\x04Side\x12\t\n" +
 	"\x05LOCAL\x10\x00\x12\n" +
 	"\n" +
@@ -1288,9 +1550,17 @@ const file_messages_channel_types_proto_rawDesc = "" +
 	"\x06SIGNED\x10\x02\x12\t\n" +
 	"\x05ACKED\x10\x03\x12\f\n" +
 	"\bRETURNED\x10\x04\x12\v\n" +
-	"\aSETTLED\x10\x05*-\n" +
+	"\aSETTLED\x10\x05*\xb6\x01\n" +
 	"\x05Phase\x12\v\n" +
-	"\aNOWHERE\x10\x00\x12\n" +
+	"\aNOWHERE\x10\x00\x12\x0f\n" +
+	"\vWAIT_ACCEPT\x10\x01\x12\x10\n" +
+	"\fWAIT_FUNDING\x10\x02\x12\x17\n" +
+	"\x13WAIT_FUNDING_SIGNED\x10\x03\x12\x18\n" +
+	"\x14WAIT_FUNDING_CREATED\x10\x04\x12\x12\n" +
+	"\x0eWAIT_CONFIRMED\x10\x05\x12\x0e\n" +
+	"\n" +
+	"WAIT_READY\x10\x06\x12\r\n" +
+	"\tABANDONED\x10\a\x12\n" +
 	"\n" +
 	"\x06NORMAL\x10\n" +
 	"\x12\v\n" +
@@ -1309,7 +1579,7 @@ func file_messages_channel_types_proto_rawDescGZIP() []byte {
 }
 
 var file_messages_channel_types_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_messages_channel_types_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_messages_channel_types_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_messages_channel_types_proto_goTypes = []any{
 	(Side)(0),           // 0: stormcell.channel.Side
 	(Progress)(0),       // 1: stormcell.channel.Progress
@@ -1325,6 +1595,7 @@ var file_messages_channel_types_proto_goTypes = []any{
 	(*FeeChange)(nil),   // 11: stormcell.channel.FeeChange
 	(*Commitments)(nil), // 12: stormcell.channel.Commitments
 	(*Closing)(nil),     // 13: stormcell.channel.Closing
+	(*Setup)(nil),       // 14: stormcell.channel.Setup
 }
 var file_messages_channel_types_proto_depIdxs = []int32{
 	3,  // 0: stormcell.channel.Contract.local:type_name -> stormcell.channel.Terms
@@ -1342,11 +1613,13 @@ var file_messages_channel_types_proto_depIdxs = []int32{
 	7,  // 12: stormcell.channel.Commitments.active:type_name -> stormcell.channel.Commitment
 	10, // 13: stormcell.channel.Commitments.htlcs:type_name -> stormcell.channel.HTLC
 	11, // 14: stormcell.channel.Commitments.fee_changes:type_name -> stormcell.channel.FeeChange
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	5,  // 15: stormcell.channel.Setup.contract:type_name -> stormcell.channel.Contract
+	6,  // 16: stormcell.channel.Setup.outpoint:type_name -> stormcell.channel.Outpoint
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_messages_channel_types_proto_init() }
@@ -1365,7 +1638,7 @@ func file_messages_channel_types_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_channel_types_proto_rawDesc), len(file_messages_channel_types_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,109 @@
+package channel
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	btcwire "github.com/btcsuite/btcd/wire"
+	"github.com/lightningnetwork/lnd/lnwire"
+
+	pb "stormcell/messages/channel"
+	"stormcell/peer/wire"
+)
+
+// forgetAfter is how many blocks the side that did not fund waits for the funding (BOLT 2, "The `channel_ready` Message").
+const forgetAfter = 2016
+
+// The chain's facts about the funding, from the watcher. They come again after a restart.
+type (
+	// FundingConfirmed says that the funding transaction is as deep as was asked.
+	FundingConfirmed struct {
+		Tx      *btcwire.MsgTx
+		Height  uint32 // of its block
+		TxIndex uint32 // in the block
+	}
+	// FundingUndone says that a reorganisation took it back.
+	FundingUndone struct{}
+	// FundingSpent says that a transaction which spends the funding output is in a block.
+	FundingSpent struct{ Tx *btcwire.MsgTx }
+)
+
+// fundingConfirmed says `channel_ready` to the peer.
+func (t *turn) fundingConfirmed(body FundingConfirmed) error {
+	if t.phase != pb.Phase_WAIT_CONFIRMED {
+		return nil
+	}
+	f := t.c.Active[0].Funding
+	if body.Tx.TxHash() != f.Outpoint.Hash || int(f.Outpoint.Index) >= len(body.Tx.TxOut) ||
+		!isFunding(body.Tx.TxOut[f.Outpoint.Index], f.FundingOutput()) {
+		t.write(t.wireError(fmt.Errorf("the funding transaction does not pay to the channel")))
+		t.fail(&pb.Closing{Reason: "the funding transaction does not pay to the channel"})
+		return nil
+	}
+	var random [8]byte
+	t.env.Random(random[:])
+	scid := lnwire.ShortChannelID{BlockHeight: body.Height, TxIndex: body.TxIndex, TxPosition: uint16(f.Outpoint.Index)}
+	confirmed := &pb.Confirmed{Scid: scid.ToUint64(), Alias: t.setup.GetLocalAlias()}
+	if confirmed.Alias == 0 {
+		confirmed.Alias = binary.BigEndian.Uint64(random[:])
+	}
+	t.event(confirmed)
+	if t.synced {
+		return t.sayReady(confirmed.GetAlias())
+	}
+	return nil
+}
+
+// sayReady sends `channel_ready`.
+func (t *turn) sayReady(alias uint64) error {
+	next, err := t.Signer.CommitmentPoint(t.c.KeyIndex, 1)
+	if err != nil {
+		return fmt.Errorf("second commitment point: %w", err)
+	}
+	short := lnwire.NewShortChanIDFromInt(alias)
+	t.write(&wire.ChannelReady{ChanID: t.c.ChannelID, NextPerCommitmentPoint: next, AliasScid: &short})
+	return nil
+}
+
+// fundingUndone goes back to waiting, unless the channel is in use already: then there is nothing better than to go on.
+func (t *turn) fundingUndone() error {
+	if t.phase == pb.Phase_WAIT_READY {
+		t.event(&pb.Unconfirmed{})
+	}
+	return nil
+}
+
+// readyReceived takes the peer's `channel_ready`, which it may send again and again.
+func (t *turn) readyReceived(m *wire.ChannelReady) error {
+	if t.setup.GetRemoteReady() || t.phase != pb.Phase_WAIT_CONFIRMED && t.phase != pb.Phase_WAIT_READY {
+		return nil
+	}
+	ready := &pb.ReadyReceived{NextPoint: m.NextPerCommitmentPoint.SerializeCompressed()}
+	if m.AliasScid != nil {
+		ready.Alias = m.AliasScid.ToUint64()
+	}
+	t.event(ready)
+	return nil
+}
+
+// resumeFunding sets again what waits for the funding transaction.
+func (t *turn) resumeFunding() {
+	t.release(watchFunding(t.setup, t.c))
+	if raw := t.setup.GetFundingTx(); len(raw) > 0 {
+		tx := btcwire.NewMsgTx(2)
+		if err := tx.Deserialize(bytes.NewReader(raw)); err == nil { // it was read before it was stored
+			t.release(Publish{Tx: tx})
+		}
+	}
+}
+
+// forget gives a channel up that the peer never funded.
+func (t *turn) forget(height uint32) bool {
+	if t.phase != pb.Phase_WAIT_CONFIRMED || t.c.Opener || height < t.setup.GetSinceHeight()+forgetAfter {
+		return false
+	}
+	t.event(&pb.Abandoned{Reason: fmt.Sprintf("the peer did not fund the channel within %d blocks", forgetAfter)})
+	t.out.Done = true
+	return true
+}
