@@ -25,10 +25,13 @@ func TestStopUnderLoad(t *testing.T) {
 		p := boot(t, d.open(t), durable.Options{}, pad0)
 		var acknowledged [actors]uint64
 		var asked sync.WaitGroup
-		busy := newSignal()
+		var busy sync.WaitGroup
+		busy.Add(actors)
 		for i := range actors {
 			asked.Go(func() {
 				addr := durable.Address(fmt.Sprintf("pad/%d", i))
+				ready := sync.OnceFunc(busy.Done)
+				defer ready()
 				for n := uint64(1); ; n++ {
 					_, err := p.Ask(p.ctx(), addr, sending("pad/to", n))
 					if errors.Is(err, durable.ErrStopping) || errors.Is(err, durable.ErrRestarted) {
@@ -39,13 +42,13 @@ func TestStopUnderLoad(t *testing.T) {
 						return
 					}
 					acknowledged[i] = n
-					if n == 50 {
-						busy.fire()
+					if n == 20 {
+						ready()
 					}
 				}
 			})
 		}
-		busy.wait(t)
+		busy.Wait()
 		require.NoError(t, p.Stop(p.ctx()))
 		asked.Wait()
 		require.Equal(t, p.journal.Last(), p.journal.Durable(), "the log is durable")
