@@ -243,7 +243,8 @@ func (c *cell) begin() uint64 {
 	return c.session
 }
 
-// end closes an incarnation's timers and tells the world.
+// end closes an incarnation: its timers stop, and the world hears of it. That waits for no disk: what feeds the incarnation
+// feeds nobody from now on.
 func (c *cell) end() {
 	c.mu.Lock()
 	session := c.session
@@ -256,7 +257,7 @@ func (c *cell) end() {
 	c.timers = nil
 	c.mu.Unlock()
 	c.kind.figures.awake.Add(-1)
-	c.k.world.Ended(c.addr, session)
+	c.k.out.add(0, parcel{c: c, session: session, effect: ended{}})
 }
 
 // terminated follows the end of an incarnation's process. It runs in the manager's turn.

@@ -15,7 +15,7 @@ type World interface {
 	// Release carries out one effect of an actor's incarnation.
 	Release(from Address, session uint64, e Effect)
 	// Ended says that an incarnation is gone, and with it all volatile messages on their way to it: connections that feed
-	// it must be closed, so that the other side sends again.
+	// it must be closed, so that the other side sends again. Effects of its last steps may still follow.
 	Ended(addr Address, session uint64)
 }
 
@@ -71,6 +71,9 @@ func (a Asker) settle(body any, err error) {
 		a.q.answer(body, err)
 	}
 }
+
+// ended tells the world of the end of an incarnation.
+type ended struct{}
 
 // refusal is a Reply with an error.
 type refusal struct {

@@ -109,6 +109,8 @@ func (o *outbox) carryOut(p parcel) {
 		p.c.setTimer(p.session, e)
 	case StopTimer:
 		p.c.stopTimer(p.session, e.Key)
+	case ended:
+		o.k.world.Ended(p.c.addr, p.session)
 	case Load:
 		o.k.rt.Go(func() { o.k.load(p, e) })
 	default:
