@@ -196,6 +196,13 @@ func (c *Commitments) clean() bool {
 	return len(c.HTLCs[Local]) == 0 && len(c.HTLCs[Remote]) == 0 && len(c.FeeChanges) == 0 && !c.Awaiting
 }
 
+// owesSignature tells whether there are updates of ours that no signature carries.
+func (c *Commitments) owesSignature() bool {
+	return slices.ContainsFunc(c.HTLCs[Local], func(h *HTLC) bool { return h.Add == Proposed }) ||
+		slices.ContainsFunc(c.HTLCs[Remote], func(h *HTLC) bool { return h.Removal != nil && h.Removal.Progress == Proposed }) ||
+		c.Opener && slices.ContainsFunc(c.FeeChanges, func(f FeeChange) bool { return f.Progress == Proposed })
+}
+
 // toSign tells whether the peer's next commitment would have anything new.
 func (c *Commitments) toSign() bool {
 	fresh := func(by Side, p Progress) bool { return by == Local && p == Proposed || by == Remote && p == Acked }

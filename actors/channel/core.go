@@ -73,8 +73,9 @@ func (c *Core) Resume(s *State, env durable.Env) durable.Outcome {
 		t.out.Next = []any{abandonNow{}}
 	case s.phase == pb.Phase_CLOSING:
 		t.publish()
-	case s.setup != nil && s.phase != pb.Phase_ABANDONED:
+	case s.setup != nil && s.phase != pb.Phase_ABANDONED && s.phase != pb.Phase_CLOSED:
 		t.resumeFunding()
+		t.resumeClosing()
 	}
 	return t.out
 }
@@ -109,6 +110,8 @@ func (t *turn) decide() error {
 		return t.heightSeen(body.Height)
 	case SetFeeRate:
 		return t.setFeeRate(body.Rate)
+	case Close:
+		return t.close(body)
 	case ForceClose:
 		return t.forceClose()
 	case Figures:

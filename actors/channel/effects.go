@@ -58,7 +58,8 @@ type (
 	WatchFunding struct {
 		Outpoint btcwire.OutPoint
 		Output   *btcwire.TxOut
-		Depth    uint32 // confirmations
+		Depth    uint32 // confirmations of the funding
+		Spent    uint32 // confirmations of what spends it
 		Since    uint32 // height
 	}
 )

@@ -19,6 +19,20 @@ func refuse(code pb.RefusalCode, format string, args ...any) *Refusal {
 	return &Refusal{Code: code, Text: fmt.Sprintf(format, args...)}
 }
 
+// notOpen refuses what needs a channel that is open.
+func notOpen(phase pb.Phase) *Refusal {
+	switch {
+	case isOpening(phase), phase == pb.Phase_WAIT_CONFIRMED, phase == pb.Phase_WAIT_READY:
+		return refuse(pb.RefusalCode_NOT_OPEN, "the channel is not open yet")
+	case isShutting(phase), phase == pb.Phase_CLOSING:
+		return refuse(pb.RefusalCode_NOT_OPEN, "the channel is closing")
+	case phase == pb.Phase_CLOSED:
+		return refuse(pb.RefusalCode_NOT_OPEN, "the channel is closed")
+	default:
+		return refuse(pb.RefusalCode_NOT_OPEN, "there is no such channel")
+	}
+}
+
 // Violation says that the peer broke the protocol. Unless it is Fatal the peer is warned and the connection closed, and
 // all goes on after a reconnection; a fatal one is answered with an error, and our commitment is published.
 type Violation struct {

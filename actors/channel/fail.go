@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"bytes"
 	"fmt"
 
 	btcwire "github.com/btcsuite/btcd/wire"
@@ -13,7 +14,7 @@ import (
 // fail closes the channel by a commitment: ours, which is published once this is durable, unless we are behind. What is on
 // the commitments is the monitor's from now on; what never was on one is refused.
 func (t *turn) fail(why *pb.Closing) {
-	if t.phase == pb.Phase_CLOSING {
+	if t.phase >= pb.Phase_CLOSING {
 		return
 	}
 	t.event(&pb.Failed{Closing: why})
@@ -26,8 +27,8 @@ func (t *turn) fail(why *pb.Closing) {
 
 // forceClose closes at the wish of the user.
 func (t *turn) forceClose() error {
-	if t.c == nil || t.phase == pb.Phase_CLOSING || t.phase == pb.Phase_ABANDONED {
-		return refuse(pb.RefusalCode_NOT_OPEN, "the channel is %s", t.phase)
+	if t.c == nil || t.phase >= pb.Phase_CLOSING || t.phase == pb.Phase_ABANDONED {
+		return notOpen(t.phase)
 	}
 	why := &pb.Closing{Reason: "closed by the user"}
 	t.write(t.wireError(fmt.Errorf("%s", why.GetReason())))
@@ -71,7 +72,12 @@ func (c *Commitments) latest(a *Commitment, signer keys.Signer) (*btcwire.MsgTx,
 // fundingSpent ends a channel whose funding was spent. What the transaction is, and what is to be done about it, is for the
 // monitor, which watches for itself.
 func (t *turn) fundingSpent(body FundingSpent) error {
-	if t.c == nil || t.phase == pb.Phase_CLOSING || t.phase == pb.Phase_ABANDONED {
+	if t.c == nil || t.phase >= pb.Phase_CLOSING || t.phase == pb.Phase_ABANDONED {
+		return nil
+	}
+	if t.hasAgreed(body.Tx) {
+		t.event(&pb.Closed{})
+		t.out.Done = true
 		return nil
 	}
 	t.event(&pb.Failed{Closing: &pb.Closing{Reason: fmt.Sprintf("transaction %s spent the funding", body.Tx.TxHash())}})
@@ -80,11 +86,28 @@ func (t *turn) fundingSpent(body FundingSpent) error {
 	return nil
 }
 
+// resumeClosing publishes once more what both sides signed.
+func (t *turn) resumeClosing() {
+	for _, raw := range t.shutdown.GetTxs() {
+		if tx, err := readTx(raw); err == nil { // we wrote it ourselves
+			t.release(Publish{Tx: tx})
+		}
+	}
+}
+
+func readTx(raw []byte) (*btcwire.MsgTx, error) {
+	tx := btcwire.NewMsgTx(2)
+	if err := tx.Deserialize(bytes.NewReader(raw)); err != nil {
+		return nil, fmt.Errorf("transaction: %w", err)
+	}
+	return tx, nil
+}
+
 // heightSeen notes how many blocks there are, and closes the channel when the peer lets a deadline pass (BOLT 2,
 // "`cltv_expiry_delta` Selection").
 func (t *turn) heightSeen(height uint32) error {
 	t.stage(&pb.HeightSeen{Height: height})
-	if t.c == nil || t.phase == pb.Phase_CLOSING || t.forget(height) {
+	if t.c == nil || t.phase >= pb.Phase_CLOSING || t.forget(height) {
 		return nil
 	}
 	if why := t.c.overdue(height, &t.Policy); why != "" {

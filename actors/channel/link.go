@@ -17,7 +17,7 @@ func (t *turn) connected(body Connected) error {
 	if body.Link != t.link {
 		t.abandon("the peer reconnected")
 	}
-	if t.c == nil || t.phase == pb.Phase_ABANDONED || body.Link == t.link {
+	if t.c == nil || t.phase == pb.Phase_ABANDONED || t.phase == pb.Phase_CLOSED || body.Link == t.link {
 		return nil
 	}
 	if t.link != 0 {

@@ -43,7 +43,7 @@ func (t *turn) addHTLC(add *pb.AddHTLC) error {
 // takesAdds tells whether the channel can have new HTLCs of ours at all.
 func (t *turn) takesAdds() *Refusal {
 	if t.phase != pb.Phase_NORMAL {
-		return refuse(pb.RefusalCode_NOT_OPEN, "the channel is %s", t.phase)
+		return notOpen(t.phase)
 	}
 	return nil
 }
@@ -72,6 +72,9 @@ func (t *turn) proposeWaiting() {
 	trial.HTLCs[Local] = slices.Clone(trial.HTLCs[Local])
 	for _, w := range t.waiting {
 		h, r := trial.propose(w, &t.Policy, t.height)
+		if closed := t.takesAdds(); closed != nil {
+			r = closed
+		}
 		if r != nil {
 			t.refuseWaiting(w, r)
 			continue
@@ -105,7 +108,7 @@ func (t *turn) failMalformedHTLC(body *pb.FailMalformedHTLC) error {
 
 // removeHTLC decides once how an HTLC of the peer ends; the peer is told when it is there. What comes later is too late.
 func (t *turn) removeHTLC(id uint64, how *Removal) error {
-	if t.c == nil || t.phase == pb.Phase_CLOSING {
+	if t.c == nil || t.phase >= pb.Phase_CLOSING {
 		return nil
 	}
 	h := t.c.removable(id)
@@ -144,6 +147,9 @@ func (t *turn) setFeeRate(rate fees.SatPerKW) error {
 func (t *turn) signNow() error {
 	t.stage(&pb.SignWanted{})
 	if !t.synced || t.c.Awaiting || !t.c.toSign() {
+		if t.c != nil && !t.c.owesSignature() {
+			return t.goOnClosing()
+		}
 		return nil
 	}
 	messages, err := t.c.sign(remoteNext, t.Signer)
@@ -155,13 +161,16 @@ func (t *turn) signNow() error {
 	t.out.Also = t.refs()
 	t.monitor(&pb.MonitorUpdate{Remote: t.c.signedCommitment(Remote, t.c.RemoteNumber+1, remoteNext, t.c.RemoteNextPoint, nil)})
 	t.write(messages...)
-	return nil
+	return t.goOnClosing()
 }
 
 // updateReceived stages an update of the peer: its signature stores it.
 func (t *turn) updateReceived(m wire.Message) error {
 	switch m := m.(type) {
 	case *wire.UpdateAddHTLC:
+		if len(t.shutdown.GetRemoteScript()) > 0 {
+			return violation("update_add_htlc after shutdown: %w", ErrUnexpected)
+		}
 		h, v := t.c.receiveAdd(m, &t.Policy)
 		if v != nil {
 			return v

@@ -29,6 +29,8 @@ type pair struct {
 	met     map[[3]int]bool       // on host i's view of an owner's commitment, a side has had its reserve
 	paid    [2]wire.MilliSatoshi  // settled HTLCs that host i offered
 
+	features wire.Features
+
 	world func(i int, e durable.Effect) bool // takes effects beyond the wire
 	other func(i int, e durable.Envelope)    // takes messages to others than users, resolvers and monitors
 }
@@ -56,7 +58,7 @@ func (p *pair) connect() {
 		p.links++
 		p.link = p.links
 		for _, h := range p.hosts {
-			h.tell(Connected{Link: p.link})
+			h.tell(Connected{Link: p.link, Features: p.features})
 		}
 	}
 }

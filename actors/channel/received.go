@@ -9,7 +9,7 @@ import (
 
 // received takes a wire message of the connection that is there; what an older one still brings does not count.
 func (t *turn) received(body Received) error {
-	if body.Link != t.link || t.link == 0 || t.phase == pb.Phase_CLOSING || t.phase == pb.Phase_ABANDONED {
+	if body.Link != t.link || t.link == 0 || t.phase >= pb.Phase_CLOSING || t.phase == pb.Phase_ABANDONED {
 		return nil
 	}
 	if isOpening(t.phase) {
@@ -41,10 +41,19 @@ func (t *turn) operate(m wire.Message) error {
 	if t.batchSize > 0 {
 		return violation("%s within a batch of commitment_signed: %w", wire.Name(m.MsgType()), ErrUnexpected)
 	}
-	if ready, ok := m.(*wire.ChannelReady); ok {
-		return t.readyReceived(ready)
+	switch m := m.(type) {
+	case *wire.ChannelReady:
+		return t.readyReceived(m)
+	case *wire.Shutdown:
+		return t.shutdownReceived(m)
+	case *wire.ClosingSigned:
+		return t.closingSignedReceived(m)
+	case *wire.ClosingComplete:
+		return t.closingCompleteReceived(m)
+	case *wire.ClosingSig:
+		return t.closingSigReceived(m)
 	}
-	if t.phase != pb.Phase_NORMAL {
+	if t.phase != pb.Phase_NORMAL && !isShutting(t.phase) {
 		return violation("%s before channel_ready: %w", wire.Name(m.MsgType()), ErrUnexpected)
 	}
 	switch m := m.(type) {

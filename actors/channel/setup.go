@@ -36,6 +36,7 @@ type Open struct {
 	Announce       bool
 	ScidAlias      bool
 	ShutdownScript []byte // to which alone the channel may close; may be empty
+	CloseScript    []byte // to which it closes when nobody says otherwise
 }
 
 // Incoming brings a peer's `open_channel` to the address that the channel is to have.
@@ -47,6 +48,7 @@ type Incoming struct {
 	Chain          chainhash.Hash
 	KeyIndex       uint32
 	ShutdownScript []byte
+	CloseScript    []byte
 	Height         uint32 // of the chain
 	Message        *wire.OpenChannel
 }
@@ -159,11 +161,15 @@ func (t *turn) begin(s *pb.Setup, c *Commitments, signature wire.Sig) error {
 	return nil
 }
 
+// closedDepth is how deep a closing transaction must be before the channel is gone for good.
+const closedDepth = 6
+
 // watchFunding asks to be told of the funding transaction.
 func watchFunding(s *pb.Setup, c *Commitments) WatchFunding {
 	f := c.Active[0].Funding
 	return WatchFunding{
-		Outpoint: f.Outpoint, Output: f.FundingOutput(), Depth: max(s.GetMinimumDepth(), 1), Since: s.GetSinceHeight(),
+		Outpoint: f.Outpoint, Output: f.FundingOutput(), Depth: max(s.GetMinimumDepth(), 1), Spent: closedDepth,
+		Since: s.GetSinceHeight(),
 	}
 }
 
@@ -190,9 +196,9 @@ func (t *turn) failOpening(err error) {
 
 // fundingTx reads a transaction and checks that its output is the channel's.
 func fundingTx(raw []byte, output uint32, want *btcwire.TxOut) (*btcwire.MsgTx, error) {
-	tx := btcwire.NewMsgTx(2)
-	if err := tx.Deserialize(bytes.NewReader(raw)); err != nil {
-		return nil, fmt.Errorf("funding transaction: %w", err)
+	tx, err := readTx(raw)
+	if err != nil {
+		return nil, fmt.Errorf("funding: %w", err)
 	}
 	if output > 0xffff || int(output) >= len(tx.TxOut) {
 		return nil, fmt.Errorf("funding transaction has no output %d", output)

@@ -20,6 +20,8 @@ type State struct {
 	c       *Commitments
 	closing *pb.Closing
 	setup   *pb.Setup // replaced as a whole, never changed
+	// shutdown is a cooperative close on its way; replaced as a whole.
+	shutdown *pb.Shutdown
 
 	// Staged: it ends with the incarnation, and all but height and waiting with the connection.
 	link       uint64 // number of the connection; 0 without one
@@ -27,11 +29,16 @@ type State struct {
 	opening    durable.Asker // waits for the channel to be opened
 	synced     bool          // both sides have sent channel_reestablish
 	signWanted bool
-	batchSize  int // of commitment_signed that belong together; 0 outside a batch
+	said       [2]bool  // shutdown, by each side
+	offer      *offered // what we last signed to close
+	batchSize  int      // of commitment_signed that belong together; 0 outside a batch
 	batch      []*wire.CommitSig
 	waiting    []*waiting // adds in the inbox that no commitment carries yet
 	height     uint32     // of the chain; 0 while unknown
 }
+
+// maxAgreed is how many closing transactions are kept: a peer may negotiate again and again.
+const maxAgreed = 20
 
 // waiting is an AddHTLC that is left in the inbox until a signature carries it: staged as the message it is, with its
 // place and its sender.
@@ -53,6 +60,13 @@ type asked struct {
 	asker durable.Asker
 }
 
+// offered is the last closing transaction that we offered over this connection. Staged.
+type offered struct {
+	*pb.ClosingAgreed
+	legacy *wire.ClosingSigned
+	simple *wire.ClosingComplete
+}
+
 // batched is a commitment_signed that waits for the others of its batch; staged.
 type batched struct {
 	*pb.Signatures
@@ -71,11 +85,14 @@ func (s *State) snapshot() *pb.Snapshot {
 	if s.setup != nil {
 		out.Setup = proto.CloneOf(s.setup)
 	}
+	if s.shutdown != nil {
+		out.Shutdown = proto.CloneOf(s.shutdown)
+	}
 	return out
 }
 
 func recovered(p *pb.Snapshot) (*State, error) {
-	s, r := &State{phase: p.GetPhase(), closing: p.GetClosing(), setup: p.GetSetup()}, &reader{}
+	s, r := &State{phase: p.GetPhase(), closing: p.GetClosing(), setup: p.GetSetup(), shutdown: p.GetShutdown()}, &reader{}
 	if p.GetCommitments() != nil {
 		s.c = r.commitments(p.GetCommitments())
 	}
@@ -140,6 +157,15 @@ func (s *State) apply(event proto.Message) {
 		s.changeSetup(func(p *pb.Setup) { p.RemoteReady, p.RemoteAlias = true, ev.GetAlias() })
 		s.c.RemoteNextPoint = must(func(r *reader) *btcec.PublicKey { return r.key("second point", ev.GetNextPoint()) })
 		s.ready(s.phase)
+	case *pb.ShutdownWanted:
+		s.shut(func(p *pb.Shutdown) { p.LocalScript, p.SatPerKw = ev.GetScript(), ev.GetSatPerKw() })
+	case *pb.ShutdownReceived:
+		s.shut(func(p *pb.Shutdown) { p.RemoteScript = ev.GetScript() })
+	case *pb.ClosingAgreed:
+		s.shut(func(p *pb.Shutdown) { p.Txs = append(p.Txs[max(0, len(p.Txs)+1-maxAgreed):], ev.GetTx()) })
+		s.phase = pb.Phase_AGREED
+	case *pb.Closed:
+		s.phase = pb.Phase_CLOSED
 	case *pb.Abandoned:
 		s.phase = pb.Phase_ABANDONED
 	default:
@@ -153,6 +179,7 @@ func (s *State) applyStaged(event proto.Message) {
 		s.link, s.features = ev.GetLink(), wire.ParseFeatures(ev.GetFeatures())
 	case *pb.Unlinked:
 		s.link, s.synced, s.signWanted, s.batchSize, s.batch = 0, false, false, 0, nil
+		s.said, s.offer = [2]bool{}, nil
 		if s.c != nil {
 			s.c.forgetProposed()
 		}
@@ -164,6 +191,10 @@ func (s *State) applyStaged(event proto.Message) {
 		s.batchSize, s.batch = int(ev.GetSize()), nil
 	case *pb.HeightSeen:
 		s.height = ev.GetHeight()
+	case *pb.ShutdownSaid:
+		s.said[sideOf(ev.GetBy())] = true
+	case *offered:
+		s.offer = ev
 	case *asked:
 		s.opening = ev.asker
 	case *batched:
@@ -181,6 +212,19 @@ func (s *State) applyStaged(event proto.Message) {
 func (s *State) changeSetup(f func(*pb.Setup)) {
 	s.setup = proto.CloneOf(s.setup)
 	f(s.setup)
+}
+
+// shut replaces the shutdown by a changed copy, and begins it if this is the first that is heard of it.
+func (s *State) shut(f func(*pb.Shutdown)) {
+	next := &pb.Shutdown{}
+	if s.shutdown != nil {
+		next = proto.CloneOf(s.shutdown)
+	}
+	f(next)
+	s.shutdown = next
+	if s.phase != pb.Phase_AGREED {
+		s.phase = pb.Phase_SHUTTING_DOWN
+	}
 }
 
 // ready begins normal operation once both sides have said channel_ready, else the given phase.

@@ -1,7 +1,6 @@
 package channel
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -25,7 +24,7 @@ type (
 	}
 	// FundingUndone says that a reorganisation took it back.
 	FundingUndone struct{}
-	// FundingSpent says that a transaction which spends the funding output is in a block.
+	// FundingSpent says that a transaction which spends the funding output is as deep in the chain as was asked.
 	FundingSpent struct{ Tx *btcwire.MsgTx }
 )
 
@@ -91,8 +90,7 @@ func (t *turn) readyReceived(m *wire.ChannelReady) error {
 func (t *turn) resumeFunding() {
 	t.release(watchFunding(t.setup, t.c))
 	if raw := t.setup.GetFundingTx(); len(raw) > 0 {
-		tx := btcwire.NewMsgTx(2)
-		if err := tx.Deserialize(bytes.NewReader(raw)); err == nil { // it was read before it was stored
+		if tx, err := readTx(raw); err == nil { // it was read before it was stored
 			t.release(Publish{Tx: tx})
 		}
 	}

@@ -32,7 +32,7 @@ func (t *turn) incoming(body Incoming) error {
 		TemporaryId: m.PendingChannelID[:], Contract: contract, CapacitySat: uint64(m.FundingAmount),
 		PushMsat: uint64(m.PushAmount), SatPerKw: m.FeePerKiloWeight, Announce: m.ChannelFlags&lnwire.FFAnnounceChannel != 0,
 		ChannelType: peer.channelType, LocalShutdown: body.ShutdownScript, LocalFundingKey: fundingKey,
-		MinimumDepth: t.Policy.minimumDepth(m.FundingAmount), SinceHeight: body.Height,
+		MinimumDepth: t.Policy.minimumDepth(m.FundingAmount), SinceHeight: body.Height, CloseScript: body.CloseScript,
 	}, &peer)
 	accept, err := t.acceptChannel(setup, own)
 	if err != nil {

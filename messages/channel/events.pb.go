@@ -756,6 +756,186 @@ func (x *Abandoned) GetReason() string {
 	return ""
 }
 
+// ShutdownWanted: we close the channel together with the peer.
+type ShutdownWanted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Script        []byte                 `protobuf:"bytes,1,opt,name=script,proto3" json:"script,omitempty"`
+	SatPerKw      uint32                 `protobuf:"varint,2,opt,name=sat_per_kw,json=satPerKw,proto3" json:"sat_per_kw,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShutdownWanted) Reset() {
+	*x = ShutdownWanted{}
+	mi := &file_messages_channel_events_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShutdownWanted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShutdownWanted) ProtoMessage() {}
+
+func (x *ShutdownWanted) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_events_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShutdownWanted.ProtoReflect.Descriptor instead.
+func (*ShutdownWanted) Descriptor() ([]byte, []int) {
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ShutdownWanted) GetScript() []byte {
+	if x != nil {
+		return x.Script
+	}
+	return nil
+}
+
+func (x *ShutdownWanted) GetSatPerKw() uint32 {
+	if x != nil {
+		return x.SatPerKw
+	}
+	return 0
+}
+
+// ShutdownReceived: the peer wants to close, or closes to another script.
+type ShutdownReceived struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Script        []byte                 `protobuf:"bytes,1,opt,name=script,proto3" json:"script,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShutdownReceived) Reset() {
+	*x = ShutdownReceived{}
+	mi := &file_messages_channel_events_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShutdownReceived) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShutdownReceived) ProtoMessage() {}
+
+func (x *ShutdownReceived) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_events_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShutdownReceived.ProtoReflect.Descriptor instead.
+func (*ShutdownReceived) Descriptor() ([]byte, []int) {
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ShutdownReceived) GetScript() []byte {
+	if x != nil {
+		return x.Script
+	}
+	return nil
+}
+
+// ClosingAgreed: both sides signed a closing transaction.
+type ClosingAgreed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tx            []byte                 `protobuf:"bytes,1,opt,name=tx,proto3" json:"tx,omitempty"` // with witness
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClosingAgreed) Reset() {
+	*x = ClosingAgreed{}
+	mi := &file_messages_channel_events_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClosingAgreed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClosingAgreed) ProtoMessage() {}
+
+func (x *ClosingAgreed) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_events_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClosingAgreed.ProtoReflect.Descriptor instead.
+func (*ClosingAgreed) Descriptor() ([]byte, []int) {
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ClosingAgreed) GetTx() []byte {
+	if x != nil {
+		return x.Tx
+	}
+	return nil
+}
+
+// Closed: a closing transaction is deep in the chain.
+type Closed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Closed) Reset() {
+	*x = Closed{}
+	mi := &file_messages_channel_events_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Closed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Closed) ProtoMessage() {}
+
+func (x *Closed) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_events_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Closed.ProtoReflect.Descriptor instead.
+func (*Closed) Descriptor() ([]byte, []int) {
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{18}
+}
+
 // Linked: a connection with the peer is there.
 type Linked struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -767,7 +947,7 @@ type Linked struct {
 
 func (x *Linked) Reset() {
 	*x = Linked{}
-	mi := &file_messages_channel_events_proto_msgTypes[15]
+	mi := &file_messages_channel_events_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -779,7 +959,7 @@ func (x *Linked) String() string {
 func (*Linked) ProtoMessage() {}
 
 func (x *Linked) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[15]
+	mi := &file_messages_channel_events_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -792,7 +972,7 @@ func (x *Linked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Linked.ProtoReflect.Descriptor instead.
 func (*Linked) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{15}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Linked) GetLink() uint64 {
@@ -818,7 +998,7 @@ type Unlinked struct {
 
 func (x *Unlinked) Reset() {
 	*x = Unlinked{}
-	mi := &file_messages_channel_events_proto_msgTypes[16]
+	mi := &file_messages_channel_events_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -830,7 +1010,7 @@ func (x *Unlinked) String() string {
 func (*Unlinked) ProtoMessage() {}
 
 func (x *Unlinked) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[16]
+	mi := &file_messages_channel_events_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -843,7 +1023,7 @@ func (x *Unlinked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unlinked.ProtoReflect.Descriptor instead.
 func (*Unlinked) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{16}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{20}
 }
 
 // Synced: both sides have sent `channel_reestablish`, so that updates may flow.
@@ -855,7 +1035,7 @@ type Synced struct {
 
 func (x *Synced) Reset() {
 	*x = Synced{}
-	mi := &file_messages_channel_events_proto_msgTypes[17]
+	mi := &file_messages_channel_events_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -867,7 +1047,7 @@ func (x *Synced) String() string {
 func (*Synced) ProtoMessage() {}
 
 func (x *Synced) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[17]
+	mi := &file_messages_channel_events_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -880,7 +1060,7 @@ func (x *Synced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Synced.ProtoReflect.Descriptor instead.
 func (*Synced) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{17}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{21}
 }
 
 // SignWanted: a signature will be tried once what waits in the mailbox has been seen, or has been tried.
@@ -893,7 +1073,7 @@ type SignWanted struct {
 
 func (x *SignWanted) Reset() {
 	*x = SignWanted{}
-	mi := &file_messages_channel_events_proto_msgTypes[18]
+	mi := &file_messages_channel_events_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -905,7 +1085,7 @@ func (x *SignWanted) String() string {
 func (*SignWanted) ProtoMessage() {}
 
 func (x *SignWanted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[18]
+	mi := &file_messages_channel_events_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -918,7 +1098,7 @@ func (x *SignWanted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignWanted.ProtoReflect.Descriptor instead.
 func (*SignWanted) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{18}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SignWanted) GetWanted() bool {
@@ -938,7 +1118,7 @@ type BatchStarted struct {
 
 func (x *BatchStarted) Reset() {
 	*x = BatchStarted{}
-	mi := &file_messages_channel_events_proto_msgTypes[19]
+	mi := &file_messages_channel_events_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -950,7 +1130,7 @@ func (x *BatchStarted) String() string {
 func (*BatchStarted) ProtoMessage() {}
 
 func (x *BatchStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[19]
+	mi := &file_messages_channel_events_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -963,7 +1143,7 @@ func (x *BatchStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchStarted.ProtoReflect.Descriptor instead.
 func (*BatchStarted) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{19}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *BatchStarted) GetSize() uint32 {
@@ -983,7 +1163,7 @@ type HeightSeen struct {
 
 func (x *HeightSeen) Reset() {
 	*x = HeightSeen{}
-	mi := &file_messages_channel_events_proto_msgTypes[20]
+	mi := &file_messages_channel_events_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -995,7 +1175,7 @@ func (x *HeightSeen) String() string {
 func (*HeightSeen) ProtoMessage() {}
 
 func (x *HeightSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[20]
+	mi := &file_messages_channel_events_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1008,7 +1188,7 @@ func (x *HeightSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeightSeen.ProtoReflect.Descriptor instead.
 func (*HeightSeen) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{20}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *HeightSeen) GetHeight() uint32 {
@@ -1016,6 +1196,51 @@ func (x *HeightSeen) GetHeight() uint32 {
 		return x.Height
 	}
 	return 0
+}
+
+// ShutdownSaid: a side has sent `shutdown` over this connection.
+type ShutdownSaid struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            Side                   `protobuf:"varint,1,opt,name=by,proto3,enum=stormcell.channel.Side" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShutdownSaid) Reset() {
+	*x = ShutdownSaid{}
+	mi := &file_messages_channel_events_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShutdownSaid) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShutdownSaid) ProtoMessage() {}
+
+func (x *ShutdownSaid) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_events_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShutdownSaid.ProtoReflect.Descriptor instead.
+func (*ShutdownSaid) Descriptor() ([]byte, []int) {
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ShutdownSaid) GetBy() Side {
+	if x != nil {
+		return x.By
+	}
+	return Side_LOCAL
 }
 
 var File_messages_channel_events_proto protoreflect.FileDescriptor
@@ -1064,7 +1289,16 @@ const file_messages_channel_events_proto_rawDesc = "" +
 	"next_point\x18\x01 \x01(\fR\tnextPoint\x12\x14\n" +
 	"\x05alias\x18\x02 \x01(\x04R\x05alias:\t\xa2\xed\x18\x05\b\x90\x01\x10\x01\".\n" +
 	"\tAbandoned\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason:\t\xa2\xed\x18\x05\b\x91\x01\x10\x01\"8\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason:\t\xa2\xed\x18\x05\b\x91\x01\x10\x01\"Q\n" +
+	"\x0eShutdownWanted\x12\x16\n" +
+	"\x06script\x18\x01 \x01(\fR\x06script\x12\x1c\n" +
+	"\n" +
+	"sat_per_kw\x18\x02 \x01(\rR\bsatPerKw:\t\xa2\xed\x18\x05\b\x96\x01\x10\x01\"5\n" +
+	"\x10ShutdownReceived\x12\x16\n" +
+	"\x06script\x18\x01 \x01(\fR\x06script:\t\xa2\xed\x18\x05\b\x97\x01\x10\x01\"*\n" +
+	"\rClosingAgreed\x12\x0e\n" +
+	"\x02tx\x18\x01 \x01(\fR\x02tx:\t\xa2\xed\x18\x05\b\x98\x01\x10\x01\"\x13\n" +
+	"\x06Closed:\t\xa2\xed\x18\x05\b\x99\x01\x10\x01\"8\n" +
 	"\x06Linked\x12\x12\n" +
 	"\x04link\x18\x01 \x01(\x04R\x04link\x12\x1a\n" +
 	"\bfeatures\x18\x02 \x01(\fR\bfeatures\"\n" +
@@ -1078,7 +1312,9 @@ const file_messages_channel_events_proto_rawDesc = "" +
 	"\x04size\x18\x01 \x01(\rR\x04size\"$\n" +
 	"\n" +
 	"HeightSeen\x12\x16\n" +
-	"\x06height\x18\x01 \x01(\rR\x06heightB\x1cZ\x1astormcell/messages/channelb\x06proto3"
+	"\x06height\x18\x01 \x01(\rR\x06height\"7\n" +
+	"\fShutdownSaid\x12'\n" +
+	"\x02by\x18\x01 \x01(\x0e2\x17.stormcell.channel.SideR\x02byB\x1cZ\x1astormcell/messages/channelb\x06proto3"
 
 var (
 	file_messages_channel_events_proto_rawDescOnce sync.Once
@@ -1092,7 +1328,7 @@ func file_messages_channel_events_proto_rawDescGZIP() []byte {
 	return file_messages_channel_events_proto_rawDescData
 }
 
-var file_messages_channel_events_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_messages_channel_events_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_messages_channel_events_proto_goTypes = []any{
 	(*HTLCAdded)(nil),          // 0: stormcell.channel.HTLCAdded
 	(*HTLCRemoved)(nil),        // 1: stormcell.channel.HTLCRemoved
@@ -1109,35 +1345,41 @@ var file_messages_channel_events_proto_goTypes = []any{
 	(*Unconfirmed)(nil),        // 12: stormcell.channel.Unconfirmed
 	(*ReadyReceived)(nil),      // 13: stormcell.channel.ReadyReceived
 	(*Abandoned)(nil),          // 14: stormcell.channel.Abandoned
-	(*Linked)(nil),             // 15: stormcell.channel.Linked
-	(*Unlinked)(nil),           // 16: stormcell.channel.Unlinked
-	(*Synced)(nil),             // 17: stormcell.channel.Synced
-	(*SignWanted)(nil),         // 18: stormcell.channel.SignWanted
-	(*BatchStarted)(nil),       // 19: stormcell.channel.BatchStarted
-	(*HeightSeen)(nil),         // 20: stormcell.channel.HeightSeen
-	(*HTLC)(nil),               // 21: stormcell.channel.HTLC
-	(Side)(0),                  // 22: stormcell.channel.Side
-	(*Removal)(nil),            // 23: stormcell.channel.Removal
-	(*Closing)(nil),            // 24: stormcell.channel.Closing
-	(Phase)(0),                 // 25: stormcell.channel.Phase
-	(*Setup)(nil),              // 26: stormcell.channel.Setup
-	(*Commitments)(nil),        // 27: stormcell.channel.Commitments
+	(*ShutdownWanted)(nil),     // 15: stormcell.channel.ShutdownWanted
+	(*ShutdownReceived)(nil),   // 16: stormcell.channel.ShutdownReceived
+	(*ClosingAgreed)(nil),      // 17: stormcell.channel.ClosingAgreed
+	(*Closed)(nil),             // 18: stormcell.channel.Closed
+	(*Linked)(nil),             // 19: stormcell.channel.Linked
+	(*Unlinked)(nil),           // 20: stormcell.channel.Unlinked
+	(*Synced)(nil),             // 21: stormcell.channel.Synced
+	(*SignWanted)(nil),         // 22: stormcell.channel.SignWanted
+	(*BatchStarted)(nil),       // 23: stormcell.channel.BatchStarted
+	(*HeightSeen)(nil),         // 24: stormcell.channel.HeightSeen
+	(*ShutdownSaid)(nil),       // 25: stormcell.channel.ShutdownSaid
+	(*HTLC)(nil),               // 26: stormcell.channel.HTLC
+	(Side)(0),                  // 27: stormcell.channel.Side
+	(*Removal)(nil),            // 28: stormcell.channel.Removal
+	(*Closing)(nil),            // 29: stormcell.channel.Closing
+	(Phase)(0),                 // 30: stormcell.channel.Phase
+	(*Setup)(nil),              // 31: stormcell.channel.Setup
+	(*Commitments)(nil),        // 32: stormcell.channel.Commitments
 }
 var file_messages_channel_events_proto_depIdxs = []int32{
-	21, // 0: stormcell.channel.HTLCAdded.htlc:type_name -> stormcell.channel.HTLC
-	22, // 1: stormcell.channel.HTLCRemoved.by:type_name -> stormcell.channel.Side
-	23, // 2: stormcell.channel.HTLCRemoved.removal:type_name -> stormcell.channel.Removal
+	26, // 0: stormcell.channel.HTLCAdded.htlc:type_name -> stormcell.channel.HTLC
+	27, // 1: stormcell.channel.HTLCRemoved.by:type_name -> stormcell.channel.Side
+	28, // 2: stormcell.channel.HTLCRemoved.removal:type_name -> stormcell.channel.Removal
 	6,  // 3: stormcell.channel.CommitmentReceived.active:type_name -> stormcell.channel.Signatures
-	24, // 4: stormcell.channel.Failed.closing:type_name -> stormcell.channel.Closing
-	25, // 5: stormcell.channel.SetupChanged.phase:type_name -> stormcell.channel.Phase
-	26, // 6: stormcell.channel.SetupChanged.setup:type_name -> stormcell.channel.Setup
-	26, // 7: stormcell.channel.Funded.setup:type_name -> stormcell.channel.Setup
-	27, // 8: stormcell.channel.Funded.commitments:type_name -> stormcell.channel.Commitments
-	9,  // [9:9] is the sub-list for method output_type
-	9,  // [9:9] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	29, // 4: stormcell.channel.Failed.closing:type_name -> stormcell.channel.Closing
+	30, // 5: stormcell.channel.SetupChanged.phase:type_name -> stormcell.channel.Phase
+	31, // 6: stormcell.channel.SetupChanged.setup:type_name -> stormcell.channel.Setup
+	31, // 7: stormcell.channel.Funded.setup:type_name -> stormcell.channel.Setup
+	32, // 8: stormcell.channel.Funded.commitments:type_name -> stormcell.channel.Commitments
+	27, // 9: stormcell.channel.ShutdownSaid.by:type_name -> stormcell.channel.Side
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_messages_channel_events_proto_init() }
@@ -1152,7 +1394,7 @@ func file_messages_channel_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_channel_events_proto_rawDesc), len(file_messages_channel_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

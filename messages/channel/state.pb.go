@@ -31,6 +31,7 @@ type Snapshot struct {
 	Commitments   *Commitments           `protobuf:"bytes,2,opt,name=commitments,proto3" json:"commitments,omitempty"`
 	Closing       *Closing               `protobuf:"bytes,3,opt,name=closing,proto3" json:"closing,omitempty"`
 	Setup         *Setup                 `protobuf:"bytes,4,opt,name=setup,proto3" json:"setup,omitempty"`
+	Shutdown      *Shutdown              `protobuf:"bytes,5,opt,name=shutdown,proto3" json:"shutdown,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -93,16 +94,24 @@ func (x *Snapshot) GetSetup() *Setup {
 	return nil
 }
 
+func (x *Snapshot) GetShutdown() *Shutdown {
+	if x != nil {
+		return x.Shutdown
+	}
+	return nil
+}
+
 var File_messages_channel_state_proto protoreflect.FileDescriptor
 
 const file_messages_channel_state_proto_rawDesc = "" +
 	"\n" +
-	"\x1cmessages/channel/state.proto\x12\x11stormcell.channel\x1a\x1cmessages/channel/types.proto\x1a\x1cmessages/record/record.proto\"\xed\x01\n" +
+	"\x1cmessages/channel/state.proto\x12\x11stormcell.channel\x1a\x1cmessages/channel/types.proto\x1a\x1cmessages/record/record.proto\"\xa6\x02\n" +
 	"\bSnapshot\x12.\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x18.stormcell.channel.PhaseR\x05phase\x12@\n" +
 	"\vcommitments\x18\x02 \x01(\v2\x1e.stormcell.channel.CommitmentsR\vcommitments\x124\n" +
 	"\aclosing\x18\x03 \x01(\v2\x1a.stormcell.channel.ClosingR\aclosing\x12.\n" +
-	"\x05setup\x18\x04 \x01(\v2\x18.stormcell.channel.SetupR\x05setup:\t\xa2\xed\x18\x05\b\xbe\x01\x10\x01B\x1cZ\x1astormcell/messages/channelb\x06proto3"
+	"\x05setup\x18\x04 \x01(\v2\x18.stormcell.channel.SetupR\x05setup\x127\n" +
+	"\bshutdown\x18\x05 \x01(\v2\x1b.stormcell.channel.ShutdownR\bshutdown:\t\xa2\xed\x18\x05\b\xbe\x01\x10\x01B\x1cZ\x1astormcell/messages/channelb\x06proto3"
 
 var (
 	file_messages_channel_state_proto_rawDescOnce sync.Once
@@ -123,17 +132,19 @@ var file_messages_channel_state_proto_goTypes = []any{
 	(*Commitments)(nil), // 2: stormcell.channel.Commitments
 	(*Closing)(nil),     // 3: stormcell.channel.Closing
 	(*Setup)(nil),       // 4: stormcell.channel.Setup
+	(*Shutdown)(nil),    // 5: stormcell.channel.Shutdown
 }
 var file_messages_channel_state_proto_depIdxs = []int32{
 	1, // 0: stormcell.channel.Snapshot.phase:type_name -> stormcell.channel.Phase
 	2, // 1: stormcell.channel.Snapshot.commitments:type_name -> stormcell.channel.Commitments
 	3, // 2: stormcell.channel.Snapshot.closing:type_name -> stormcell.channel.Closing
 	4, // 3: stormcell.channel.Snapshot.setup:type_name -> stormcell.channel.Setup
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	5, // 4: stormcell.channel.Snapshot.shutdown:type_name -> stormcell.channel.Shutdown
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_messages_channel_state_proto_init() }

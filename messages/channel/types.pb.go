@@ -143,8 +143,11 @@ const (
 	Phase_WAIT_READY           Phase = 6 // confirmed, and we sent channel_ready
 	Phase_ABANDONED            Phase = 7 // there is no channel
 	Phase_NORMAL               Phase = 10
+	Phase_SHUTTING_DOWN        Phase = 11 // no new HTLCs: one side wants to close together
+	Phase_AGREED               Phase = 12 // both sides signed a closing transaction
 	// CLOSING: a transaction that closes the channel was published, or the peer was asked to publish one.
 	Phase_CLOSING Phase = 20
+	Phase_CLOSED  Phase = 21 // a closing transaction that both signed is deep in the chain
 )
 
 // Enum value maps for Phase.
@@ -159,7 +162,10 @@ var (
 		6:  "WAIT_READY",
 		7:  "ABANDONED",
 		10: "NORMAL",
+		11: "SHUTTING_DOWN",
+		12: "AGREED",
 		20: "CLOSING",
+		21: "CLOSED",
 	}
 	Phase_value = map[string]int32{
 		"NOWHERE":              0,
@@ -171,7 +177,10 @@ var (
 		"WAIT_READY":           6,
 		"ABANDONED":            7,
 		"NORMAL":               10,
+		"SHUTTING_DOWN":        11,
+		"AGREED":               12,
 		"CLOSING":              20,
+		"CLOSED":               21,
 	}
 )
 
@@ -1224,6 +1233,7 @@ type Setup struct {
 	LocalAlias       uint64    `protobuf:"varint,20,opt,name=local_alias,json=localAlias,proto3" json:"local_alias,omitempty"`
 	RemoteAlias      uint64    `protobuf:"varint,21,opt,name=remote_alias,json=remoteAlias,proto3" json:"remote_alias,omitempty"`
 	RemoteReady      bool      `protobuf:"varint,22,opt,name=remote_ready,json=remoteReady,proto3" json:"remote_ready,omitempty"` // the peer sent channel_ready
+	CloseScript      []byte    `protobuf:"bytes,23,opt,name=close_script,json=closeScript,proto3" json:"close_script,omitempty"`  // where our funds go when nobody says otherwise
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1412,6 +1422,82 @@ func (x *Setup) GetRemoteReady() bool {
 	return false
 }
 
+func (x *Setup) GetCloseScript() []byte {
+	if x != nil {
+		return x.CloseScript
+	}
+	return nil
+}
+
+// Shutdown is a cooperative close on its way.
+type Shutdown struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	LocalScript   []byte                 `protobuf:"bytes,1,opt,name=local_script,json=localScript,proto3" json:"local_script,omitempty"` // empty while we have not decided to close
+	RemoteScript  []byte                 `protobuf:"bytes,2,opt,name=remote_script,json=remoteScript,proto3" json:"remote_script,omitempty"`
+	SatPerKw      uint32                 `protobuf:"varint,3,opt,name=sat_per_kw,json=satPerKw,proto3" json:"sat_per_kw,omitempty"` // what we would pay
+	Txs           [][]byte               `protobuf:"bytes,4,rep,name=txs,proto3" json:"txs,omitempty"`                              // closing transactions that both signed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Shutdown) Reset() {
+	*x = Shutdown{}
+	mi := &file_messages_channel_types_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Shutdown) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Shutdown) ProtoMessage() {}
+
+func (x *Shutdown) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_types_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Shutdown.ProtoReflect.Descriptor instead.
+func (*Shutdown) Descriptor() ([]byte, []int) {
+	return file_messages_channel_types_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Shutdown) GetLocalScript() []byte {
+	if x != nil {
+		return x.LocalScript
+	}
+	return nil
+}
+
+func (x *Shutdown) GetRemoteScript() []byte {
+	if x != nil {
+		return x.RemoteScript
+	}
+	return nil
+}
+
+func (x *Shutdown) GetSatPerKw() uint32 {
+	if x != nil {
+		return x.SatPerKw
+	}
+	return 0
+}
+
+func (x *Shutdown) GetTxs() [][]byte {
+	if x != nil {
+		return x.Txs
+	}
+	return nil
+}
+
 var File_messages_channel_types_proto protoreflect.FileDescriptor
 
 const file_messages_channel_types_proto_rawDesc = "" +
@@ -1511,7 +1597,7 @@ const file_messages_channel_types_proto_rawDesc = "" +
 	"\rreceived_msat\x18\x10 \x01(\x04R\freceivedMsat\"9\n" +
 	"\aClosing\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06behind\x18\x02 \x01(\bR\x06behind\"\xb8\x06\n" +
+	"\x06behind\x18\x02 \x01(\bR\x06behind\"\xdb\x06\n" +
 	"\x05Setup\x12!\n" +
 	"\ftemporary_id\x18\x01 \x01(\fR\vtemporaryId\x127\n" +
 	"\bcontract\x18\x02 \x01(\v2\x1b.stormcell.channel.ContractR\bcontract\x12!\n" +
@@ -1538,7 +1624,14 @@ const file_messages_channel_types_proto_rawDesc = "" +
 	"\vlocal_alias\x18\x14 \x01(\x04R\n" +
 	"localAlias\x12!\n" +
 	"\fremote_alias\x18\x15 \x01(\x04R\vremoteAlias\x12!\n" +
-	"\fremote_ready\x18\x16 \x01(\bR\vremoteReady*\x1d\n" +
+	"\fremote_ready\x18\x16 \x01(\bR\vremoteReady\x12!\n" +
+	"\fclose_script\x18\x17 \x01(\fR\vcloseScript\"\x82\x01\n" +
+	"\bShutdown\x12!\n" +
+	"\flocal_script\x18\x01 \x01(\fR\vlocalScript\x12#\n" +
+	"\rremote_script\x18\x02 \x01(\fR\fremoteScript\x12\x1c\n" +
+	"\n" +
+	"sat_per_kw\x18\x03 \x01(\rR\bsatPerKw\x12\x10\n" +
+	"\x03txs\x18\x04 \x03(\fR\x03txs*\x1d\n" +
 	"\x04Side\x12\t\n" +
 	"\x05LOCAL\x10\x00\x12\n" +
 	"\n" +
@@ -1550,7 +1643,7 @@ const file_messages_channel_types_proto_rawDesc = "" +
 	"\x06SIGNED\x10\x02\x12\t\n" +
 	"\x05ACKED\x10\x03\x12\f\n" +
 	"\bRETURNED\x10\x04\x12\v\n" +
-	"\aSETTLED\x10\x05*\xb6\x01\n" +
+	"\aSETTLED\x10\x05*\xe1\x01\n" +
 	"\x05Phase\x12\v\n" +
 	"\aNOWHERE\x10\x00\x12\x0f\n" +
 	"\vWAIT_ACCEPT\x10\x01\x12\x10\n" +
@@ -1563,8 +1656,13 @@ const file_messages_channel_types_proto_rawDesc = "" +
 	"\tABANDONED\x10\a\x12\n" +
 	"\n" +
 	"\x06NORMAL\x10\n" +
-	"\x12\v\n" +
-	"\aCLOSING\x10\x14B\x1cZ\x1astormcell/messages/channelb\x06proto3"
+	"\x12\x11\n" +
+	"\rSHUTTING_DOWN\x10\v\x12\n" +
+	"\n" +
+	"\x06AGREED\x10\f\x12\v\n" +
+	"\aCLOSING\x10\x14\x12\n" +
+	"\n" +
+	"\x06CLOSED\x10\x15B\x1cZ\x1astormcell/messages/channelb\x06proto3"
 
 var (
 	file_messages_channel_types_proto_rawDescOnce sync.Once
@@ -1579,7 +1677,7 @@ func file_messages_channel_types_proto_rawDescGZIP() []byte {
 }
 
 var file_messages_channel_types_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_messages_channel_types_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_messages_channel_types_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_messages_channel_types_proto_goTypes = []any{
 	(Side)(0),           // 0: stormcell.channel.Side
 	(Progress)(0),       // 1: stormcell.channel.Progress
@@ -1596,6 +1694,7 @@ var file_messages_channel_types_proto_goTypes = []any{
 	(*Commitments)(nil), // 12: stormcell.channel.Commitments
 	(*Closing)(nil),     // 13: stormcell.channel.Closing
 	(*Setup)(nil),       // 14: stormcell.channel.Setup
+	(*Shutdown)(nil),    // 15: stormcell.channel.Shutdown
 }
 var file_messages_channel_types_proto_depIdxs = []int32{
 	3,  // 0: stormcell.channel.Contract.local:type_name -> stormcell.channel.Terms
@@ -1638,7 +1737,7 @@ func file_messages_channel_types_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_channel_types_proto_rawDesc), len(file_messages_channel_types_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
