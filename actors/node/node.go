@@ -58,7 +58,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	listener, err := transport.Listen(o.Listen, transport.ListenConfig{
 		Key: keys.NodeECDH{Signer: o.Signer},
 		Refused: func(from net.Addr, reason error) {
-			o.Log.Debug("connection refused", "from", from, "reason", reason)
+			o.Log.Debug("connection refused", "from", from.String(), "reason", reason)
 		},
 	})
 	if err != nil {

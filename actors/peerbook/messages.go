@@ -40,6 +40,9 @@ type NodeKey [33]byte
 
 func (k NodeKey) String() string { return hex.EncodeToString(k[:]) }
 
+// MarshalText lets logs show a key as people know it.
+func (k NodeKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
 // What the book can be asked. All is volatile: whoever asks can ask again.
 type (
 	// Open makes the book, once. The answer is nil.

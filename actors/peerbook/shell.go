@@ -112,7 +112,7 @@ type owner struct {
 // Up implements conn.Handler.
 func (o *owner) Up(_ context.Context, c *conn.Conn, peer conn.Peer) error {
 	o.number = c.Session()
-	o.shell.log.Info("peer connected", "peer", o.key, "address", peer.Addr, "inbound", o.inbound)
+	o.shell.log.Info("peer connected", "peer", o.key, "address", peer.Addr.String(), "inbound", o.inbound)
 	return o.tell(Up{
 		Key: o.key, Number: c.Session(), Address: peer.Addr.String(), Inbound: o.inbound,
 		Features: peer.Features.Theirs, Dial: o.dial,

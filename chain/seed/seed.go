@@ -41,12 +41,16 @@ func New(entropy *[EntropySize]byte, now time.Time) (Seed, error) {
 }
 
 // ToWords enciphers the seed with a passphrase, which may be empty. The same seed has other words each time.
-func (s Seed) ToWords(passphrase []byte) ([]string, error) {
-	words, err := s.ToMnemonic(passphrase)
+func (s Seed) ToWords(passphrase []byte) (words []string, enciphered []byte, err error) {
+	bytes, err := s.Encipher(passphrase)
 	if err != nil {
-		return nil, fmt.Errorf("encipher the seed: %w", err)
+		return nil, nil, fmt.Errorf("encipher the seed: %w", err)
 	}
-	return words[:], nil
+	mnemonic, err := s.ToMnemonic(passphrase)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encipher the seed: %w", err)
+	}
+	return mnemonic[:], bytes[:], nil
 }
 
 // FromWords is the inverse of ToWords. The error is ErrWords or ErrWordsPassphrase.

@@ -31,7 +31,7 @@ func TestWords(t *testing.T) {
 	for name, passphrase := range map[string]string{"none": "", "some": "correct horse"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			words, err := s.ToWords([]byte(passphrase))
+			words, _, err := s.ToWords([]byte(passphrase))
 			require.NoError(t, err)
 			again, err := seed.FromWords(words, []byte(passphrase))
 			require.NoError(t, err)

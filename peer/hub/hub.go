@@ -107,7 +107,7 @@ func (h *Hub) Serve(ctx context.Context, listener *transport.Listener, accept Ac
 		}
 		connCtx, owner := accept(link.RemoteKey())
 		if owner == nil || !h.enter() {
-			h.config.Log.Warn("connection refused", "from", link.RemoteAddr())
+			h.config.Log.Warn("connection refused", "from", link.RemoteAddr().String())
 			_ = link.Close()
 			continue
 		}

@@ -78,6 +78,12 @@ func (f Feature) String() string {
 	return fmt.Sprintf("feature %d/%d", int(f), int(f)+1)
 }
 
+// Known reports whether this package knows what the feature is.
+func (f Feature) Known() bool {
+	_, ok := features[f]
+	return ok
+}
+
 // Features is a feature vector. The zero value has none. A value never changes; With and Require return another.
 type Features struct {
 	bitmap []byte // bit i is bit i%8 of byte i/8; no trailing zero byte

@@ -1,0 +1,222 @@
+// Package config is what can be set: by a flag, else by the environment, else in the configuration file, else a default.
+//
+// A setting has one name everywhere: the flag --rpclisten is STORMCELL_RPCLISTEN in the environment, and a line
+// rpclisten = "..." in the file stormcell.toml of the data directory. The settings that find this file, network and datadir,
+// cannot stand in it.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/BurntSushi/toml"
+	"github.com/spf13/pflag"
+
+	"stormcell/cmd/node/fault"
+)
+
+// Files in the data directory.
+const (
+	// FileName is the configuration file.
+	FileName = "stormcell.toml"
+	// AddressFile has the host:port where the daemon of this directory answers, while it runs.
+	AddressFile = "rpc.address"
+)
+
+// envPrefix stands before a setting's name in capitals.
+const envPrefix = "STORMCELL_"
+
+// Common is what every command needs.
+type Common struct {
+	Network Network
+	// Dir is the data directory, absolute.
+	Dir string
+}
+
+// Path is a file in the data directory.
+func (c Common) Path(name string) string { return filepath.Join(c.Dir, name) }
+
+// Daemon is what the daemon needs.
+type Daemon struct {
+	Common
+	Listen        string // host:port for peers
+	RPCListen     string // host:port for clients
+	MetricsListen string // host:port for Prometheus; empty for none
+	LogLevel      slog.Level
+	LogJSON       bool
+	// FreeSpaceFloor in bytes: with less the daemon neither starts nor goes on.
+	FreeSpaceFloor uint64
+	// Moved and AcceptLoss are confirmations for this start, which stand on the command line only.
+	Moved, AcceptLoss bool
+}
+
+// Client is what a command that talks to the daemon needs.
+type Client struct {
+	Common
+	// Server is the daemon's host:port; empty if the data directory knows.
+	Server string
+}
+
+// decisions are no settings: they stand on the command line only.
+var decisions = []string{"moved", "accept-loss"}
+
+// CommonFlags adds the flags that every command has.
+func CommonFlags(fs *pflag.FlagSet) {
+	fs.String("network", "signet", "the chain: "+networkNames())
+	fs.String("datadir", "", "the data directory (default ~/.stormcell/NETWORK)")
+}
+
+// DaemonFlags adds the daemon's flags.
+func DaemonFlags(fs *pflag.FlagSet) {
+	fs.String("listen", "", "host:port for peers (default all addresses, the network's usual port)")
+	fs.String("rpclisten", "127.0.0.1:10009", "host:port for clients: gRPC, over TLS, with a macaroon")
+	fs.String("metricslisten", "", "host:port for Prometheus, without TLS (default none)")
+	fs.String("debuglevel", "info", "what is logged: debug, info, warn or error")
+	fs.String("logformat", "text", "how it is logged: text or json")
+	fs.Uint64("minfreespace", 256, "MiB of free disk below which the daemon stops before the disk is full")
+	fs.Bool("moved", false, "confirm that the data directory was moved, and that no copy of it is in use")
+	fs.Bool("accept-loss", false, "open a journal that has lost its newest commits")
+}
+
+// ClientFlags adds the flags of commands that talk to the daemon.
+func ClientFlags(fs *pflag.FlagSet) {
+	fs.String("rpcserver", "", "host:port of the daemon (default what runs on the data directory)")
+}
+
+// LoadDaemon gives what the daemon's flags, the environment and the file say. Its errors are faults.
+func LoadDaemon(fs *pflag.FlagSet) (Daemon, error) {
+	common, err := load(fs)
+	if err != nil {
+		return Daemon{}, wrong(err)
+	}
+	d := Daemon{Common: common}
+	d.Listen, _ = fs.GetString("listen")
+	d.RPCListen, _ = fs.GetString("rpclisten")
+	d.MetricsListen, _ = fs.GetString("metricslisten")
+	d.Moved, _ = fs.GetBool("moved")
+	d.AcceptLoss, _ = fs.GetBool("accept-loss")
+	if d.Listen == "" {
+		d.Listen = fmt.Sprintf(":%d", common.Network.PeerPort)
+	}
+	for name, value := range map[string]string{
+		"listen": d.Listen, "rpclisten": d.RPCListen, "metricslisten": d.MetricsListen,
+	} {
+		if _, _, err := net.SplitHostPort(value); err != nil && value != "" {
+			return Daemon{}, wrong(fmt.Errorf("%s: %q is not host:port", name, value))
+		}
+	}
+	level, _ := fs.GetString("debuglevel")
+	if err := d.LogLevel.UnmarshalText([]byte(level)); err != nil {
+		return Daemon{}, wrong(fmt.Errorf("debuglevel: %q is none of debug, info, warn, error", level))
+	}
+	format, _ := fs.GetString("logformat")
+	if format != "text" && format != "json" {
+		return Daemon{}, wrong(fmt.Errorf("logformat: %q is neither text nor json", format))
+	}
+	d.LogJSON = format == "json"
+	mib, _ := fs.GetUint64("minfreespace")
+	if mib == 0 || mib > 1<<30 {
+		return Daemon{}, wrong(errors.New("minfreespace: want 1 MiB to 1 PiB: a full disk would kill the daemon"))
+	}
+	d.FreeSpaceFloor = mib << 20
+	return d, nil
+}
+
+// LoadClient gives what a client command's flags, the environment and the file say. Its errors are faults.
+func LoadClient(fs *pflag.FlagSet) (Client, error) {
+	common, err := load(fs)
+	if err != nil {
+		return Client{}, wrong(err)
+	}
+	c := Client{Common: common}
+	c.Server, _ = fs.GetString("rpcserver")
+	return c, nil
+}
+
+func wrong(err error) error {
+	return fault.New(fault.Usage, err, "See 'stormcell help start' for all settings.")
+}
+
+// load sets the flags that the command line does not set, and gives what is common.
+func load(fs *pflag.FlagSet) (Common, error) {
+	if err := fromEnvironment(fs); err != nil {
+		return Common{}, err
+	}
+	name, _ := fs.GetString("network")
+	network, err := findNetwork(name)
+	if err != nil {
+		return Common{}, err
+	}
+	dir, _ := fs.GetString("datadir")
+	if dir == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return Common{}, fmt.Errorf("no home directory for the data, say --datadir: %w", err)
+		}
+		dir = filepath.Join(home, ".stormcell", network.Name)
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return Common{}, fmt.Errorf("datadir: %w", err)
+	}
+	return Common{Network: network, Dir: dir}, fromFile(fs, filepath.Join(dir, FileName))
+}
+
+func fromEnvironment(fs *pflag.FlagSet) error {
+	var failed error
+	fs.VisitAll(func(f *pflag.Flag) {
+		name := envPrefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, there := os.LookupEnv(name)
+		if !there || f.Changed || !isSetting(f.Name) || failed != nil {
+			return
+		}
+		if err := fs.Set(f.Name, value); err != nil {
+			failed = fmt.Errorf("%s: %w", name, err)
+		}
+	})
+	return failed
+}
+
+// fromFile reads the file if there is one. It may set what the present command has no flag for, but nothing unknown.
+func fromFile(fs *pflag.FlagSet, path string) error {
+	values := map[string]any{}
+	_, err := toml.DecodeFile(path, &values)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil // whether there is a data directory is another question
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		switch {
+		case name == "network" || name == "datadir":
+			return fmt.Errorf("%s: %s cannot be set here: it says where this file is", path, name)
+		case !isSetting(name):
+			return fmt.Errorf("%s: there is no setting %q", path, name)
+		}
+		f := fs.Lookup(name)
+		if f == nil || f.Changed {
+			continue
+		}
+		if err := fs.Set(name, fmt.Sprint(values[name])); err != nil {
+			return fmt.Errorf("%s: %s: %w", path, name, err)
+		}
+	}
+	return nil
+}
+
+// isSetting tells whether the environment and the file may set a flag.
+func isSetting(name string) bool {
+	all := pflag.NewFlagSet("", pflag.ContinueOnError)
+	CommonFlags(all)
+	DaemonFlags(all)
+	ClientFlags(all)
+	return all.Lookup(name) != nil && !slices.Contains(decisions, name)
+}

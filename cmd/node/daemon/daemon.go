@@ -1,0 +1,182 @@
+// Package daemon is the node as a process: what starts in which order, and how it stops.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"stormcell/actors/durable"
+	"stormcell/actors/node"
+	"stormcell/chain/keys"
+	"stormcell/chain/seed"
+	"stormcell/cmd/node/config"
+	"stormcell/cmd/node/fault"
+	"stormcell/cmd/node/rpc"
+	"stormcell/cmd/node/version"
+	"stormcell/persistence"
+)
+
+// stopLimit is how long stopping may take, all together, and callLimit what calls under way get of it.
+const (
+	stopLimit = 4500 * time.Millisecond
+	callLimit = time.Second
+)
+
+// daemon is a running process.
+type daemon struct {
+	config  config.Daemon
+	log     *slog.Logger
+	journal *persistence.Badger
+	server  *rpc.Server
+	metrics *metrics
+	node    *node.Node // nil until unlocked
+
+	unlocked chan seed.Seed
+	failed   chan error // something that the daemon cannot be without has ended
+}
+
+// Run runs the daemon until the context ends or a client stops it. Its errors are faults.
+func Run(ctx context.Context, c config.Daemon, stderr *os.File) (err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if err := claim(c.Common); err != nil {
+		return err
+	}
+	log, closeLog := newLog(c, stderr)
+	defer closeLog()
+	d := &daemon{config: c, log: log, unlocked: make(chan seed.Seed, 1), failed: make(chan error, 4)}
+	if d.journal, err = openJournal(c, log); err != nil {
+		return err
+	}
+	defer func() {
+		if stopped := d.close(); err == nil {
+			err = stopped
+		}
+	}()
+	log.Info("starting", "version", version.Number, "commit", version.Commit(), "network", c.Network.Name, "datadir", c.Dir,
+		"pid", os.Getpid())
+
+	if err := d.listen(stop); err != nil {
+		return err
+	}
+	d.invite()
+	return d.watch(ctx)
+}
+
+// listen opens the doors that need no keys.
+func (d *daemon) listen(stop func()) error {
+	if err := tryListen(d.config.Listen); err != nil {
+		return fault.New(fault.Failed, fmt.Errorf("listen for peers: %w", err),
+			"Is another node running? Choose another address with --listen.")
+	}
+	var err error
+	d.server, err = rpc.New(rpc.Options{
+		Listen: d.config.RPCListen, Dir: d.config.Dir, Network: d.config.Network, Log: d.log,
+		Unlocked: func(s seed.Seed) { d.unlocked <- s },
+		Stop:     stop,
+	})
+	if err != nil {
+		return fault.New(fault.Failed, err, "If another daemon has this address, choose another with --rpclisten.")
+	}
+	if d.metrics, err = serveMetrics(d.config.MetricsListen, d.journal, d.log, d.fail); err != nil {
+		return fault.New(fault.Failed, err, "Choose another address with --metricslisten.")
+	}
+	go func() {
+		if err := d.server.Serve(); err != nil {
+			d.fail(fmt.Errorf("the API has failed: %w", err))
+		}
+	}()
+	return writeAddress(d.config.Common, d.server.Addr())
+}
+
+// invite says what to do next.
+func (d *daemon) invite() {
+	next := "stormcell unlock"
+	if exists, err := seed.Exists(d.config.Path(rpc.SeedFile)); err == nil && !exists {
+		next = "stormcell create"
+	}
+	d.log.Info("waiting for the wallet to be unlocked", "rpc", d.server.Addr().String(), "run", next)
+}
+
+// watch starts the node when its seed is known, and returns when the daemon is to stop, with the reason if that is a failure.
+func (d *daemon) watch(ctx context.Context) error {
+	unlocked, dead := d.unlocked, (<-chan struct{})(nil)
+	for {
+		select {
+		case s := <-unlocked:
+			if err := d.start(ctx, s); err != nil {
+				return err
+			}
+			unlocked, dead = nil, d.node.Kernel.Dead()
+		case <-dead:
+			return journalFailed(d.node.Kernel.Err())
+		case err := <-d.failed:
+			return err
+		case <-ctx.Done():
+			d.log.Info("stopping")
+			return nil
+		}
+	}
+}
+
+// start starts the node.
+func (d *daemon) start(ctx context.Context, s seed.Seed) error {
+	master, err := s.Master(d.config.Network.Params)
+	if err != nil {
+		return err
+	}
+	signer, err := keys.NewLocalSigner(master, keys.CoinType(d.config.Network.Params), durable.Wall{}.Parallel)
+	if err != nil {
+		return err
+	}
+	d.node, err = node.Start(ctx, node.Options{
+		Journal: d.journal, Signer: signer, Network: d.config.Network.Params, Listen: d.config.Listen, Log: d.log,
+	})
+	if err != nil {
+		if errors.Is(err, persistence.ErrClosed) {
+			return journalFailed(err)
+		}
+		return fault.New(fault.Failed, err, "The log says more.")
+	}
+	d.metrics.add(d.node.Kernel)
+	d.server.Activate(d.node)
+	d.log.Info("running", "node", fmt.Sprintf("%x", signer.NodeKey().SerializeCompressed()), "listen", d.node.PeerAddr().String())
+	return nil
+}
+
+// fail ends the daemon.
+func (d *daemon) fail(err error) {
+	select {
+	case d.failed <- err:
+	default: // it ends already
+	}
+}
+
+// close stops everything that has started, the last first, and says what did not stop well.
+func (d *daemon) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+	defer cancel()
+	began := time.Now()
+	var err error
+	if d.server != nil {
+		removeAddress(d.config.Common)
+		calls, cancel := context.WithTimeout(ctx, callLimit)
+		d.server.Stop(calls)
+		cancel()
+	}
+	if d.node != nil {
+		err = errors.Join(err, d.node.Stop(ctx))
+	}
+	d.metrics.close()
+	err = errors.Join(err, d.journal.Close())
+	if err != nil {
+		d.log.Error("stopped badly", "error", err)
+		return fault.New(fault.Failed, fmt.Errorf("stop: %w", err), "What was acknowledged is in the journal.")
+	}
+	d.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond))
+	return nil
+}

@@ -1,0 +1,60 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"stormcell/cmd/node/config"
+	"stormcell/cmd/node/fault"
+)
+
+// networkFile says which network a data directory is for.
+const networkFile = "network"
+
+// claim makes the data directory, for one network and for ever.
+func claim(c config.Common) error {
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return fault.New(fault.Data, fmt.Errorf("make the data directory: %w", err), "Choose another with --datadir.")
+	}
+	path := c.Path(networkFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		text = []byte(c.Network.Name + "\n")
+		err = os.WriteFile(path, text, 0o600)
+	}
+	if err != nil {
+		return fault.New(fault.Data, fmt.Errorf("the data directory cannot be used: %w", err),
+			"It must belong to you. Choose another with --datadir.")
+	}
+	if name := strings.TrimSpace(string(text)); name != c.Network.Name {
+		return fault.New(fault.Data, fmt.Errorf("%s is the data directory of a node on %s, not %s", c.Dir, name, c.Network.Name),
+			"Start with --network=%s, or choose another directory with --datadir.", name)
+	}
+	return nil
+}
+
+// writeAddress tells clients where the daemon of this data directory answers.
+func writeAddress(c config.Common, at net.Addr) error {
+	host, port, err := net.SplitHostPort(at.String())
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return os.WriteFile(c.Path(config.AddressFile), []byte(net.JoinHostPort(host, port)+"\n"), 0o600)
+}
+
+func removeAddress(c config.Common) { _ = os.Remove(c.Path(config.AddressFile)) }
+
+// tryListen tells early whether an address can be listened on: the node itself does so only once it has its key.
+func tryListen(address string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}

@@ -1,0 +1,55 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"stormcell/cmd/node/config"
+	"stormcell/cmd/node/fault"
+	"stormcell/persistence"
+)
+
+// openJournal opens the journal of the data directory, or says what keeps it shut and what to do.
+func openJournal(c config.Daemon, log *slog.Logger) (*persistence.Badger, error) {
+	j, err := persistence.Open(persistence.Options{
+		Dir: c.Dir, Logger: log, FreeSpaceFloor: c.FreeSpaceFloor, AcceptLoss: c.AcceptLoss, ConfirmMove: c.Moved,
+	})
+	if err != nil {
+		return nil, fault.New(fault.Data, err, "%s", adviceOnOpen(err))
+	}
+	if origin := j.Origin(); origin.Moved() {
+		err := fmt.Errorf("the journal in %s (machine %s) was made in %s (machine %s)",
+			origin.Found.Directory, origin.Found.Machine, origin.Recorded.Directory, origin.Recorded.Machine)
+		return nil, errors.Join(fault.New(fault.Data, err,
+			"An old copy of a node can lose its money. If this is the only copy, start once with --moved."), j.Close())
+	}
+	return j, nil
+}
+
+func adviceOnOpen(err error) string {
+	switch {
+	case errors.Is(err, persistence.ErrInUse):
+		return "Another daemon runs on this data directory: use it, or choose another with --datadir."
+	case errors.Is(err, persistence.ErrDiskFull):
+		return "Free some space, or lower the limit with --minfreespace (in MiB) if the disk is small."
+	case errors.Is(err, persistence.ErrNewerFormat):
+		return "Install the newer program again: an older one cannot read what it wrote."
+	case errors.Is(err, persistence.ErrBehindHead):
+		return "The newest commits are gone. Restore the data directory if you can; a start with --accept-loss goes on " +
+			"without them, and may cost channels."
+	case errors.Is(err, persistence.ErrCorrupt):
+		return "Check the disk. Do not delete anything: copy the data directory away, then restore a backup."
+	default:
+		return "Check that the data directory exists and belongs to you."
+	}
+}
+
+// journalFailed is what the daemon ends with when its journal cannot go on.
+func journalFailed(err error) error {
+	advice := "Check the disk and start again: what was acknowledged is in the journal."
+	if errors.Is(err, persistence.ErrDiskFull) {
+		advice = "Free some space and start again: nothing that was acknowledged is lost."
+	}
+	return fault.New(fault.Journal, err, "%s", advice)
+}

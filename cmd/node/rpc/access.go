@@ -1,0 +1,125 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"stormcell/messages/lnrpc"
+)
+
+// What calls are refused with at the wrong time. lnd's clients look for these texts, under the code Unknown.
+const (
+	TextNoWallet       = "wallet not created, create one to enable full RPC access"
+	TextWalletLocked   = "wallet locked, unlock it to enable full RPC access"
+	TextWalletUnlocked = "wallet already unlocked, WalletUnlocker service is no longer available"
+	TextStarting       = "the RPC server is in the process of starting up, but not yet ready to accept calls"
+)
+
+var (
+	errNoWallet       = status.Error(codes.Unknown, TextNoWallet)
+	errWalletLocked   = status.Error(codes.Unknown, TextWalletLocked)
+	errWalletUnlocked = status.Error(codes.Unknown, TextWalletUnlocked)
+	errStarting       = status.Error(codes.Unknown, TextStarting)
+	errTooMany        = status.Error(codes.ResourceExhausted, "too many calls at once, try again later")
+)
+
+// unary is around every call that has one answer.
+func (s *Server) unary(
+	ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler,
+) (answer any, err error) {
+	defer s.finish(info.FullMethod, time.Now(), &err)
+	if err := s.allow(ctx, info.FullMethod); err != nil {
+		return nil, err
+	}
+	select {
+	case s.calls <- struct{}{}:
+		defer func() { <-s.calls }()
+	default:
+		return nil, errTooMany
+	}
+	return handle(ctx, request)
+}
+
+// stream is around every call that has many.
+func (s *Server) stream(
+	server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler,
+) (err error) {
+	defer s.finish(info.FullMethod, time.Now(), &err)
+	if err := s.allow(stream.Context(), info.FullMethod); err != nil {
+		return err
+	}
+	select {
+	case s.streams <- struct{}{}:
+		defer func() { <-s.streams }()
+	default:
+		return errTooMany
+	}
+	return handle(server, stream)
+}
+
+// allow tells why a call may not be made: it is not its time, or the macaroon is missing or wrong.
+func (s *Server) allow(ctx context.Context, method string) error {
+	state := s.states.now()
+	switch service := strings.Split(method, "/")[1]; service {
+	case lnrpc.State_ServiceDesc.ServiceName:
+		return nil
+	case lnrpc.WalletUnlocker_ServiceDesc.ServiceName:
+		if state != lnrpc.WalletState_NON_EXISTING && state != lnrpc.WalletState_LOCKED {
+			return errWalletUnlocked
+		}
+		return nil
+	default:
+		switch state {
+		case lnrpc.WalletState_NON_EXISTING:
+			return errNoWallet
+		case lnrpc.WalletState_LOCKED:
+			return errWalletLocked
+		case lnrpc.WalletState_UNLOCKED:
+			return errStarting
+		}
+		return s.authenticate(ctx)
+	}
+}
+
+func (s *Server) authenticate(ctx context.Context) error {
+	md, _ := metadata.FromIncomingContext(ctx)
+	tokens := md.Get("macaroon")
+	if len(tokens) != 1 {
+		return status.Errorf(codes.Unauthenticated, "expected 1 macaroon, got %d", len(tokens))
+	}
+	var from net.Addr
+	if p, ok := peer.FromContext(ctx); ok {
+		from = p.Addr
+	}
+	if err := s.macaroons.check(tokens[0], from, time.Now()); err != nil {
+		return status.Errorf(codes.Unauthenticated, "verification failed: %v", err)
+	}
+	return nil
+}
+
+// finish logs a call, and turns a panic into an answer.
+func (s *Server) finish(method string, began time.Time, err *error) {
+	if r := recover(); r != nil {
+		s.log.Error("a call panicked", "method", method, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		*err = status.Error(codes.Internal, "internal error: the daemon's log says more")
+	}
+	s.log.Debug("call", "method", method, "took", time.Since(began), "code", status.Code(*err), "error", text(*err))
+}
+
+func text(err error) string {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return ""
+	}
+	return status.Convert(err).Message()
+}

@@ -1,0 +1,63 @@
+package rpc
+
+import (
+	"context"
+	"encoding/hex"
+
+	"stormcell/actors/node"
+	"stormcell/cmd/node/version"
+	"stormcell/messages/lnrpc"
+	"stormcell/peer/address"
+	"stormcell/peer/wire"
+)
+
+// lightning is lnd's Lightning. Its methods are called once the node runs: see Server.allow.
+type lightning struct {
+	lnrpc.UnimplementedLightningServer
+	server *Server
+}
+
+func (l *lightning) node() *node.Node { return l.server.node.Load() }
+
+// GetInfo implements lnrpc.LightningServer.
+func (l *lightning) GetInfo(ctx context.Context, _ *lnrpc.GetInfoRequest) (*lnrpc.GetInfoResponse, error) {
+	n := l.node()
+	peers, err := connected(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	key := n.Signer().NodeKey()
+	info := &lnrpc.GetInfoResponse{
+		IdentityPubkey: hex.EncodeToString(key.SerializeCompressed()),
+		NumPeers:       uint32(len(peers)),
+		Version:        version.Number,
+		CommitHash:     version.Commit(),
+		Chains:         []*lnrpc.Chain{{Chain: "bitcoin", Network: l.server.o.Network.Name}},
+		Features:       features(node.Features()),
+	}
+	// An address that says "all of them" is nothing that others could dial.
+	at, err := address.Parse(n.PeerAddr().String(), 0)
+	if err == nil {
+		if ip, ok := at.AddrPort(); ok && !ip.Addr().IsUnspecified() {
+			info.Uris = []string{address.Node{Key: key, Address: at}.String()}
+		}
+	}
+	return info, nil
+}
+
+// StopDaemon implements lnrpc.LightningServer.
+func (l *lightning) StopDaemon(context.Context, *lnrpc.StopRequest) (*lnrpc.StopResponse, error) {
+	l.server.log.Info("a client asks the daemon to stop")
+	l.server.o.Stop()
+	return &lnrpc.StopResponse{Status: "shutdown initiated, the log shows its progress"}, nil
+}
+
+// features describes a vector by its bits.
+func features(v wire.Features) map[uint32]*lnrpc.Feature {
+	out := map[uint32]*lnrpc.Feature{}
+	for _, bit := range v.Bits() {
+		f := wire.Feature(bit &^ 1)
+		out[uint32(bit)] = &lnrpc.Feature{Name: f.String(), IsRequired: bit%2 == 0, IsKnown: f.Known()}
+	}
+	return out
+}

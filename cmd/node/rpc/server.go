@@ -1,0 +1,142 @@
+// Package rpc is the daemon's API: lnd's services, over gRPC with TLS and macaroons.
+package rpc
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/netutil"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+
+	"stormcell/actors/node"
+	"stormcell/chain/seed"
+	"stormcell/cmd/node/config"
+	"stormcell/messages/lnrpc"
+)
+
+// Files in the data directory.
+const (
+	SeedFile     = "seed"
+	CertFile     = "tls.cert"
+	certKeyFile  = "tls.key"
+	MacaroonFile = "admin.macaroon"
+	rootKeyFile  = "macaroon.key"
+)
+
+// Bounds of what clients can have open at once.
+const (
+	maxConnections      = 256
+	maxStreamsPerClient = 64
+	maxCalls            = 256
+	maxStreams          = 256
+	maxHeaderBytes      = 64 << 10
+)
+
+// Options of a server. All must be set.
+type Options struct {
+	Listen string
+	// Dir is the data directory: certificate, macaroon and seed are there.
+	Dir     string
+	Network config.Network
+	Log     *slog.Logger
+	// Unlocked is called once, when the seed is known. It must not block.
+	Unlocked func(seed.Seed)
+	// Stop asks the daemon to stop. It must not block.
+	Stop func()
+}
+
+// Server answers clients.
+type Server struct {
+	o         Options
+	log       *slog.Logger
+	grpc      *grpc.Server
+	listener  net.Listener
+	states    *states
+	macaroons *macaroons
+	calls     chan struct{} // one per call under way
+	streams   chan struct{} // one per stream
+
+	unlocking sync.Mutex // scrypt needs much memory: one at a time
+	node      atomic.Pointer[node.Node]
+}
+
+// New makes a server, and its certificate and macaroon where they are missing, and listens. Serve it.
+func New(o Options) (*Server, error) {
+	exists, err := seed.Exists(filepath.Join(o.Dir, SeedFile))
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := certificate(filepath.Join(o.Dir, CertFile), filepath.Join(o.Dir, certKeyFile), time.Now())
+	if err != nil {
+		return nil, err
+	}
+	macaroons, err := openMacaroons(filepath.Join(o.Dir, rootKeyFile), filepath.Join(o.Dir, MacaroonFile))
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for clients: %w", err)
+	}
+	initial := lnrpc.WalletState_NON_EXISTING
+	if exists {
+		initial = lnrpc.WalletState_LOCKED
+	}
+	s := &Server{
+		o: o, log: o.Log, listener: listener, states: newStates(initial), macaroons: macaroons,
+		calls: make(chan struct{}, maxCalls), streams: make(chan struct{}, maxStreams),
+	}
+	s.grpc = grpc.NewServer(
+		grpc.Creds(credentials.NewTLS(&tls.Config{
+			Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12,
+		})),
+		grpc.MaxConcurrentStreams(maxStreamsPerClient),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute}),
+		grpc.UnaryInterceptor(s.unary),
+		grpc.StreamInterceptor(s.stream),
+	)
+	lnrpc.RegisterStateServer(s.grpc, &stateService{states: s.states})
+	lnrpc.RegisterWalletUnlockerServer(s.grpc, &unlocker{server: s})
+	lnrpc.RegisterLightningServer(s.grpc, &lightning{server: s})
+	return s, nil
+}
+
+// Addr is where the server listens.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Serve answers until Stop.
+func (s *Server) Serve() error {
+	return s.grpc.Serve(netutil.LimitListener(s.listener, maxConnections))
+}
+
+// Activate lets the Lightning service answer, for a node that has started.
+func (s *Server) Activate(n *node.Node) {
+	s.node.Store(n)
+	s.states.set(lnrpc.WalletState_SERVER_ACTIVE)
+}
+
+// Stop takes no more calls and waits for those under way, until the context ends.
+func (s *Server) Stop(ctx context.Context) {
+	s.states.end()
+	done := make(chan struct{})
+	go func() {
+		s.grpc.GracefulStop()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.grpc.Stop()
+		<-done
+	}
+}

@@ -1,0 +1,107 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"stormcell/chain/seed"
+	"stormcell/messages/lnrpc"
+)
+
+// minPassphrase is the shortest passphrase in bytes, lnd's.
+const minPassphrase = 8
+
+// unlocker is lnd's WalletUnlocker.
+type unlocker struct {
+	lnrpc.UnimplementedWalletUnlockerServer
+	server *Server
+}
+
+// GenSeed implements lnrpc.WalletUnlockerServer.
+func (u *unlocker) GenSeed(_ context.Context, r *lnrpc.GenSeedRequest) (*lnrpc.GenSeedResponse, error) {
+	u.server.unlocking.Lock()
+	defer u.server.unlocking.Unlock()
+	if u.server.states.now() != lnrpc.WalletState_NON_EXISTING {
+		return nil, errWalletExists
+	}
+	var entropy *[seed.EntropySize]byte
+	switch len(r.SeedEntropy) {
+	case 0:
+	case seed.EntropySize:
+		entropy = (*[seed.EntropySize]byte)(r.SeedEntropy)
+	default:
+		return nil, status.Errorf(codes.InvalidArgument, "the entropy has %d bytes, want %d", len(r.SeedEntropy), seed.EntropySize)
+	}
+	s, err := seed.New(entropy, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	words, enciphered, err := s.ToWords(r.AezeedPassphrase)
+	if err != nil {
+		return nil, err
+	}
+	return &lnrpc.GenSeedResponse{CipherSeedMnemonic: words, EncipheredSeed: enciphered}, nil
+}
+
+// InitWallet implements lnrpc.WalletUnlockerServer.
+func (u *unlocker) InitWallet(_ context.Context, r *lnrpc.InitWalletRequest) (*lnrpc.InitWalletResponse, error) {
+	u.server.unlocking.Lock()
+	defer u.server.unlocking.Unlock()
+	if u.server.states.now() != lnrpc.WalletState_NON_EXISTING {
+		return nil, errWalletExists
+	}
+	if len(r.WalletPassword) < minPassphrase {
+		return nil, status.Errorf(codes.InvalidArgument, "password must have at least %d characters", minPassphrase)
+	}
+	s, err := seed.FromWords(r.CipherSeedMnemonic, r.AezeedPassphrase)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	if err := s.Store(u.path(), r.WalletPassword); err != nil {
+		return nil, status.Errorf(codes.Internal, "store the seed: %v", err)
+	}
+	u.unlocked(s)
+	return &lnrpc.InitWalletResponse{AdminMacaroon: u.server.macaroons.admin}, nil
+}
+
+// UnlockWallet implements lnrpc.WalletUnlockerServer.
+func (u *unlocker) UnlockWallet(_ context.Context, r *lnrpc.UnlockWalletRequest) (*lnrpc.UnlockWalletResponse, error) {
+	u.server.unlocking.Lock()
+	defer u.server.unlocking.Unlock()
+	switch u.server.states.now() {
+	case lnrpc.WalletState_NON_EXISTING:
+		return nil, errNoWallet
+	case lnrpc.WalletState_LOCKED:
+	default:
+		return nil, errWalletUnlocked
+	}
+	s, err := seed.Load(u.path(), r.WalletPassword)
+	if errors.Is(err, seed.ErrWrongPassphrase) {
+		return nil, errWrongPassphrase
+	}
+	if err != nil {
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	u.unlocked(s)
+	return &lnrpc.UnlockWalletResponse{}, nil
+}
+
+// TextWrongPassphrase is the answer to a wrong passphrase.
+const TextWrongPassphrase = "invalid passphrase"
+
+var (
+	errWalletExists    = status.Error(codes.Unknown, "wallet already exists")
+	errWrongPassphrase = status.Error(codes.Unknown, TextWrongPassphrase)
+)
+
+func (u *unlocker) unlocked(s seed.Seed) {
+	u.server.states.set(lnrpc.WalletState_UNLOCKED)
+	u.server.o.Unlocked(s)
+}
+
+func (u *unlocker) path() string { return filepath.Join(u.server.o.Dir, SeedFile) }
