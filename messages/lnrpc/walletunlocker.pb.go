@@ -27,10 +27,8 @@ type GenSeedRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// aezeed_passphrase enciphers the words; without it the words alone restore the seed.
 	AezeedPassphrase []byte `protobuf:"bytes,1,opt,name=aezeed_passphrase,json=aezeedPassphrase,proto3" json:"aezeed_passphrase,omitempty"`
-	// seed_entropy is 16 bytes of chance of the caller's own.
-	SeedEntropy   []byte `protobuf:"bytes,2,opt,name=seed_entropy,json=seedEntropy,proto3" json:"seed_entropy,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *GenSeedRequest) Reset() {
@@ -70,21 +68,12 @@ func (x *GenSeedRequest) GetAezeedPassphrase() []byte {
 	return nil
 }
 
-func (x *GenSeedRequest) GetSeedEntropy() []byte {
-	if x != nil {
-		return x.SeedEntropy
-	}
-	return nil
-}
-
 type GenSeedResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// cipher_seed_mnemonic are the 24 words of the seed, in aezeed.
 	CipherSeedMnemonic []string `protobuf:"bytes,1,rep,name=cipher_seed_mnemonic,json=cipherSeedMnemonic,proto3" json:"cipher_seed_mnemonic,omitempty"`
-	// enciphered_seed are the 33 bytes that the words stand for.
-	EncipheredSeed []byte `protobuf:"bytes,2,opt,name=enciphered_seed,json=encipheredSeed,proto3" json:"enciphered_seed,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *GenSeedResponse) Reset() {
@@ -120,13 +109,6 @@ func (*GenSeedResponse) Descriptor() ([]byte, []int) {
 func (x *GenSeedResponse) GetCipherSeedMnemonic() []string {
 	if x != nil {
 		return x.CipherSeedMnemonic
-	}
-	return nil
-}
-
-func (x *GenSeedResponse) GetEncipheredSeed() []byte {
-	if x != nil {
-		return x.EncipheredSeed
 	}
 	return nil
 }
@@ -323,13 +305,11 @@ var File_messages_lnrpc_walletunlocker_proto protoreflect.FileDescriptor
 
 const file_messages_lnrpc_walletunlocker_proto_rawDesc = "" +
 	"\n" +
-	"#messages/lnrpc/walletunlocker.proto\x12\x05lnrpc\"`\n" +
+	"#messages/lnrpc/walletunlocker.proto\x12\x05lnrpc\"=\n" +
 	"\x0eGenSeedRequest\x12+\n" +
-	"\x11aezeed_passphrase\x18\x01 \x01(\fR\x10aezeedPassphrase\x12!\n" +
-	"\fseed_entropy\x18\x02 \x01(\fR\vseedEntropy\"l\n" +
+	"\x11aezeed_passphrase\x18\x01 \x01(\fR\x10aezeedPassphrase\"C\n" +
 	"\x0fGenSeedResponse\x120\n" +
-	"\x14cipher_seed_mnemonic\x18\x01 \x03(\tR\x12cipherSeedMnemonic\x12'\n" +
-	"\x0fenciphered_seed\x18\x02 \x01(\fR\x0eencipheredSeed\"\x9b\x01\n" +
+	"\x14cipher_seed_mnemonic\x18\x01 \x03(\tR\x12cipherSeedMnemonic\"\x9b\x01\n" +
 	"\x11InitWalletRequest\x12'\n" +
 	"\x0fwallet_password\x18\x01 \x01(\fR\x0ewalletPassword\x120\n" +
 	"\x14cipher_seed_mnemonic\x18\x02 \x03(\tR\x12cipherSeedMnemonic\x12+\n" +

@@ -20,6 +20,7 @@ import (
 	"github.com/BurntSushi/toml"
 	"github.com/spf13/pflag"
 
+	"stormcell/chain/backend"
 	"stormcell/cmd/node/fault"
 )
 
@@ -36,7 +37,7 @@ const envPrefix = "STORMCELL_"
 
 // Common is what every command needs.
 type Common struct {
-	Network Network
+	Network backend.Network
 	// Dir is the data directory, absolute.
 	Dir string
 }
@@ -70,7 +71,7 @@ var decisions = []string{"moved", "accept-loss"}
 
 // CommonFlags adds the flags that every command has.
 func CommonFlags(fs *pflag.FlagSet) {
-	fs.String("network", "signet", "the chain: "+networkNames())
+	fs.String("network", "signet", "the chain: regtest, simnet, signet, testnet3, testnet4 or mainnet")
 	fs.String("datadir", "", "the data directory (default ~/.stormcell/NETWORK)")
 }
 
@@ -104,7 +105,7 @@ func LoadDaemon(fs *pflag.FlagSet) (Daemon, error) {
 	d.Moved, _ = fs.GetBool("moved")
 	d.AcceptLoss, _ = fs.GetBool("accept-loss")
 	if d.Listen == "" {
-		d.Listen = fmt.Sprintf(":%d", common.Network.PeerPort)
+		d.Listen = fmt.Sprintf(":%d", PeerPort(common.Network))
 	}
 	for name, value := range map[string]string{
 		"listen": d.Listen, "rpclisten": d.RPCListen, "metricslisten": d.MetricsListen,
@@ -151,7 +152,7 @@ func load(fs *pflag.FlagSet) (Common, error) {
 		return Common{}, err
 	}
 	name, _ := fs.GetString("network")
-	network, err := findNetwork(name)
+	network, err := backend.ParseNetwork(name)
 	if err != nil {
 		return Common{}, err
 	}
@@ -161,7 +162,7 @@ func load(fs *pflag.FlagSet) (Common, error) {
 		if err != nil {
 			return Common{}, fmt.Errorf("no home directory for the data, say --datadir: %w", err)
 		}
-		dir = filepath.Join(home, ".stormcell", network.Name)
+		dir = filepath.Join(home, ".stormcell", network.String())
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
 		return Common{}, fmt.Errorf("datadir: %w", err)

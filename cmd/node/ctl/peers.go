@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"stormcell/cmd/node/config"
 	"stormcell/cmd/node/fault"
 	"stormcell/messages/lnrpc"
 	"stormcell/peer/address"
@@ -28,7 +29,7 @@ dialled again until 'stormcell disconnect'.`,
 	perm := cmd.Flags().Bool("perm", false, "stay connected, and return at once")
 	timeout := cmd.Flags().Duration("timeout", 20*time.Second, "how long connecting may take")
 	return clientCommand(cmd, func(ctx context.Context, c *client, p printer, args []string) error {
-		to, err := address.ParseNode(args[0], c.config.Network.PeerPort)
+		to, err := address.ParseNode(args[0], config.PeerPort(c.config.Network))
 		if err != nil {
 			return fault.New(fault.Usage, err, "The other node's 'stormcell getinfo' shows its key and address.")
 		}

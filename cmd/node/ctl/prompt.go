@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"stormcell/chain/seed"
 	"stormcell/cmd/node/fault"
 )
 
@@ -80,7 +79,7 @@ func (p *prompt) seedWords(restore bool, generate func() ([]string, error)) ([]s
 	if !restore {
 		return generate()
 	}
-	fmt.Fprintf(p.err, "The %d words, with spaces between them, on one line:\n", seed.Words)
+	fmt.Fprintln(p.err, "The 24 words, with spaces between them, on one line:")
 	text, err := p.line()
 	if err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ import (
 	"stormcell/actors/durable"
 	"stormcell/actors/node"
 	"stormcell/chain/keys"
-	"stormcell/chain/seed"
+	"stormcell/chain/wallet"
 	"stormcell/cmd/node/config"
 	"stormcell/cmd/node/fault"
 	"stormcell/cmd/node/rpc"
@@ -35,7 +35,7 @@ type daemon struct {
 	metrics *metrics
 	node    *node.Node // nil until unlocked
 
-	unlocked chan seed.Seed
+	unlocked chan wallet.Seed
 	failed   chan error // something that the daemon cannot be without has ended
 }
 
@@ -48,7 +48,7 @@ func Run(ctx context.Context, c config.Daemon, stderr *os.File) (err error) {
 	}
 	log, closeLog := newLog(c, stderr)
 	defer closeLog()
-	d := &daemon{config: c, log: log, unlocked: make(chan seed.Seed, 1), failed: make(chan error, 4)}
+	d := &daemon{config: c, log: log, unlocked: make(chan wallet.Seed, 1), failed: make(chan error, 4)}
 	if d.journal, err = openJournal(c, log); err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func Run(ctx context.Context, c config.Daemon, stderr *os.File) (err error) {
 			err = stopped
 		}
 	}()
-	log.Info("starting", "version", version.Number, "commit", version.Commit(), "network", c.Network.Name, "datadir", c.Dir,
+	log.Info("starting", "version", version.Number, "commit", version.Commit(), "network", c.Network.String(), "datadir", c.Dir,
 		"pid", os.Getpid())
 
 	if err := d.listen(stop); err != nil {
@@ -76,7 +76,7 @@ func (d *daemon) listen(stop func()) error {
 	var err error
 	d.server, err = rpc.New(rpc.Options{
 		Listen: d.config.RPCListen, Dir: d.config.Dir, Network: d.config.Network, Log: d.log,
-		Unlocked: func(s seed.Seed) { d.unlocked <- s },
+		Unlocked: func(s wallet.Seed) { d.unlocked <- s },
 		Stop:     stop,
 	})
 	if err != nil {
@@ -96,7 +96,7 @@ func (d *daemon) listen(stop func()) error {
 // invite says what to do next.
 func (d *daemon) invite() {
 	next := "stormcell unlock"
-	if exists, err := seed.Exists(d.config.Path(rpc.SeedFile)); err == nil && !exists {
+	if !d.server.HasWallet() {
 		next = "stormcell create"
 	}
 	d.log.Info("waiting for the wallet to be unlocked", "rpc", d.server.Addr().String(), "run", next)
@@ -124,17 +124,17 @@ func (d *daemon) watch(ctx context.Context) error {
 }
 
 // start starts the node.
-func (d *daemon) start(ctx context.Context, s seed.Seed) error {
-	master, err := s.Master(d.config.Network.Params)
+func (d *daemon) start(ctx context.Context, s wallet.Seed) error {
+	master, err := s.Master(d.config.Network)
 	if err != nil {
 		return err
 	}
-	signer, err := keys.NewLocalSigner(master, keys.CoinType(d.config.Network.Params), durable.Wall{}.Parallel)
+	signer, err := keys.NewLocalSigner(master, keys.CoinType(d.config.Network.Params()), durable.Wall{}.Parallel)
 	if err != nil {
 		return err
 	}
 	d.node, err = node.Start(ctx, node.Options{
-		Journal: d.journal, Signer: signer, Network: d.config.Network.Params, Listen: d.config.Listen, Log: d.log,
+		Journal: d.journal, Signer: signer, Network: d.config.Network.Params(), Listen: d.config.Listen, Log: d.log,
 	})
 	if err != nil {
 		if errors.Is(err, persistence.ErrClosed) {

@@ -22,15 +22,15 @@ func claim(c config.Common) error {
 	path := c.Path(networkFile)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		text = []byte(c.Network.Name + "\n")
+		text = []byte(c.Network.String() + "\n")
 		err = os.WriteFile(path, text, 0o600)
 	}
 	if err != nil {
 		return fault.New(fault.Data, fmt.Errorf("the data directory cannot be used: %w", err),
 			"It must belong to you. Choose another with --datadir.")
 	}
-	if name := strings.TrimSpace(string(text)); name != c.Network.Name {
-		return fault.New(fault.Data, fmt.Errorf("%s is the data directory of a node on %s, not %s", c.Dir, name, c.Network.Name),
+	if name := strings.TrimSpace(string(text)); name != c.Network.String() {
+		return fault.New(fault.Data, fmt.Errorf("%s is the data directory of a node on %s, not %s", c.Dir, name, c.Network),
 			"Start with --network=%s, or choose another directory with --datadir.", name)
 	}
 	return nil

@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"runtime/debug"
@@ -114,12 +113,5 @@ func (s *Server) finish(method string, began time.Time, err *error) {
 		s.log.Error("a call panicked", "method", method, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		*err = status.Error(codes.Internal, "internal error: the daemon's log says more")
 	}
-	s.log.Debug("call", "method", method, "took", time.Since(began), "code", status.Code(*err), "error", text(*err))
-}
-
-func text(err error) string {
-	if err == nil || errors.Is(err, context.Canceled) {
-		return ""
-	}
-	return status.Convert(err).Message()
+	s.log.Debug("call", "method", method, "took", time.Since(began), "code", status.Code(*err).String())
 }

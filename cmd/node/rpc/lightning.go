@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 
 	"stormcell/actors/node"
+	"stormcell/chain/backend"
 	"stormcell/cmd/node/version"
 	"stormcell/messages/lnrpc"
 	"stormcell/peer/address"
@@ -32,7 +33,7 @@ func (l *lightning) GetInfo(ctx context.Context, _ *lnrpc.GetInfoRequest) (*lnrp
 		NumPeers:       uint32(len(peers)),
 		Version:        version.Number,
 		CommitHash:     version.Commit(),
-		Chains:         []*lnrpc.Chain{{Chain: "bitcoin", Network: l.server.o.Network.Name}},
+		Chains:         []*lnrpc.Chain{{Chain: "bitcoin", Network: networkName(l.server.o.Network)}},
 		Features:       features(node.Features()),
 	}
 	// An address that says "all of them" is nothing that others could dial.
@@ -43,6 +44,14 @@ func (l *lightning) GetInfo(ctx context.Context, _ *lnrpc.GetInfoRequest) (*lnrp
 		}
 	}
 	return info, nil
+}
+
+// networkName is what lnd calls a network.
+func networkName(n backend.Network) string {
+	if n == backend.Testnet3 {
+		return "testnet"
+	}
+	return n.String()
 }
 
 // StopDaemon implements lnrpc.LightningServer.

@@ -14,6 +14,7 @@ import (
 	"stormcell/actors/durable"
 	"stormcell/actors/node"
 	"stormcell/actors/peerbook"
+	"stormcell/cmd/node/config"
 	"stormcell/messages/lnrpc"
 	"stormcell/peer/address"
 )
@@ -27,7 +28,7 @@ func (l *lightning) ConnectPeer(ctx context.Context, r *lnrpc.ConnectPeerRequest
 	if err != nil {
 		return nil, err
 	}
-	at, err := address.Parse(r.GetAddr().GetHost(), l.server.o.Network.PeerPort)
+	at, err := address.Parse(r.GetAddr().GetHost(), config.PeerPort(l.server.o.Network))
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}

@@ -18,18 +18,18 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"stormcell/actors/node"
-	"stormcell/chain/seed"
-	"stormcell/cmd/node/config"
+	"stormcell/chain/backend"
+	"stormcell/chain/wallet"
 	"stormcell/messages/lnrpc"
 )
 
 // Files in the data directory.
 const (
-	SeedFile     = "seed"
 	CertFile     = "tls.cert"
 	certKeyFile  = "tls.key"
 	MacaroonFile = "admin.macaroon"
 	rootKeyFile  = "macaroon.key"
+	seedFile     = "seed"
 )
 
 // Bounds of what clients can have open at once.
@@ -46,10 +46,10 @@ type Options struct {
 	Listen string
 	// Dir is the data directory: certificate, macaroon and seed are there.
 	Dir     string
-	Network config.Network
+	Network backend.Network
 	Log     *slog.Logger
 	// Unlocked is called once, when the seed is known. It must not block.
-	Unlocked func(seed.Seed)
+	Unlocked func(wallet.Seed)
 	// Stop asks the daemon to stop. It must not block.
 	Stop func()
 }
@@ -71,7 +71,7 @@ type Server struct {
 
 // New makes a server, and its certificate and macaroon where they are missing, and listens. Serve it.
 func New(o Options) (*Server, error) {
-	exists, err := seed.Exists(filepath.Join(o.Dir, SeedFile))
+	exists, err := fileExists(filepath.Join(o.Dir, seedFile))
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +113,9 @@ func New(o Options) (*Server, error) {
 
 // Addr is where the server listens.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// HasWallet tells whether there is a wallet, locked or not.
+func (s *Server) HasWallet() bool { return s.states.now() != lnrpc.WalletState_NON_EXISTING }
 
 // Serve answers until Stop.
 func (s *Server) Serve() error {

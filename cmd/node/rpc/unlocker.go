@@ -3,13 +3,14 @@ package rpc
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"stormcell/chain/seed"
+	"stormcell/chain/wallet"
 	"stormcell/messages/lnrpc"
 )
 
@@ -29,23 +30,15 @@ func (u *unlocker) GenSeed(_ context.Context, r *lnrpc.GenSeedRequest) (*lnrpc.G
 	if u.server.states.now() != lnrpc.WalletState_NON_EXISTING {
 		return nil, errWalletExists
 	}
-	var entropy *[seed.EntropySize]byte
-	switch len(r.SeedEntropy) {
-	case 0:
-	case seed.EntropySize:
-		entropy = (*[seed.EntropySize]byte)(r.SeedEntropy)
-	default:
-		return nil, status.Errorf(codes.InvalidArgument, "the entropy has %d bytes, want %d", len(r.SeedEntropy), seed.EntropySize)
-	}
-	s, err := seed.New(entropy, time.Now())
+	s, err := wallet.NewSeed(time.Now())
 	if err != nil {
 		return nil, err
 	}
-	words, enciphered, err := s.ToWords(r.AezeedPassphrase)
+	words, err := s.Words(r.AezeedPassphrase)
 	if err != nil {
 		return nil, err
 	}
-	return &lnrpc.GenSeedResponse{CipherSeedMnemonic: words, EncipheredSeed: enciphered}, nil
+	return &lnrpc.GenSeedResponse{CipherSeedMnemonic: words}, nil
 }
 
 // InitWallet implements lnrpc.WalletUnlockerServer.
@@ -58,12 +51,12 @@ func (u *unlocker) InitWallet(_ context.Context, r *lnrpc.InitWalletRequest) (*l
 	if len(r.WalletPassword) < minPassphrase {
 		return nil, status.Errorf(codes.InvalidArgument, "password must have at least %d characters", minPassphrase)
 	}
-	s, err := seed.FromWords(r.CipherSeedMnemonic, r.AezeedPassphrase)
+	s, err := wallet.RestoreSeed(r.CipherSeedMnemonic, r.AezeedPassphrase)
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	if err := s.Store(u.path(), r.WalletPassword); err != nil {
-		return nil, status.Errorf(codes.Internal, "store the seed: %v", err)
+	if err := wallet.SaveSeed(u.path(), s, r.WalletPassword); err != nil {
+		return nil, status.Error(codes.Internal, err.Error())
 	}
 	u.unlocked(s)
 	return &lnrpc.InitWalletResponse{AdminMacaroon: u.server.macaroons.admin}, nil
@@ -80,8 +73,8 @@ func (u *unlocker) UnlockWallet(_ context.Context, r *lnrpc.UnlockWalletRequest)
 	default:
 		return nil, errWalletUnlocked
 	}
-	s, err := seed.Load(u.path(), r.WalletPassword)
-	if errors.Is(err, seed.ErrWrongPassphrase) {
+	s, err := wallet.LoadSeed(u.path(), r.WalletPassword)
+	if errors.Is(err, wallet.ErrWrongPassphrase) {
 		return nil, errWrongPassphrase
 	}
 	if err != nil {
@@ -99,9 +92,17 @@ var (
 	errWrongPassphrase = status.Error(codes.Unknown, TextWrongPassphrase)
 )
 
-func (u *unlocker) unlocked(s seed.Seed) {
+func (u *unlocker) unlocked(s wallet.Seed) {
 	u.server.states.set(lnrpc.WalletState_UNLOCKED)
 	u.server.o.Unlocked(s)
 }
 
-func (u *unlocker) path() string { return filepath.Join(u.server.o.Dir, SeedFile) }
+func (u *unlocker) path() string { return filepath.Join(u.server.o.Dir, seedFile) }
+
+func fileExists(path string) (bool, error) {
+	_, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
