@@ -1,7 +1,7 @@
 // Package wallet holds the node's coins on the chain.
 //
-// Everything comes from the seed: the node's keys (package keys) and the wallet's addresses, which stand where other wallets
-// look for them (BIP 84 and BIP 86, account 0). The seed is a file, encrypted under a passphrase; its words are aezeed, as lnd
+// Everything comes from the seed: the node's keys (package keys) and the wallet's addresses, which stand where lnd has them (BIP
+// 84 and BIP 86, account 0). The seed is a file, encrypted under a passphrase; its words are aezeed, as lnd
 // has them. What btcwallet keeps in its own directory is a cache of the chain: without it the wallet searches the chain again
 // from the seed's birthday.
 //
