@@ -141,6 +141,9 @@ func (t *turn) decide() error {
 		t.publish()
 		return nil
 	default:
+		if t.m.Durable() {
+			return nil // someone whom we told something is not there any more
+		}
 		return refuse(pb.RefusalCode_BAD_REQUEST, "a channel knows nothing of %T", body)
 	}
 }

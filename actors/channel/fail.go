@@ -2,6 +2,7 @@ package channel
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	btcwire "github.com/btcsuite/btcd/wire"
@@ -31,7 +32,7 @@ func (t *turn) forceClose() error {
 		return notOpen(t.phase)
 	}
 	why := &pb.Closing{Reason: "closed by the user"}
-	t.write(t.wireError(fmt.Errorf("%s", why.GetReason())))
+	t.write(t.wireError(errors.New(why.GetReason())))
 	t.fail(why)
 	t.release(durable.Reply{To: t.m.Asker})
 	return nil
@@ -111,7 +112,7 @@ func (t *turn) heightSeen(height uint32) error {
 		return nil
 	}
 	if why := t.c.overdue(height, &t.Policy); why != "" {
-		t.write(t.wireError(fmt.Errorf("%s", why)))
+		t.write(t.wireError(errors.New(why)))
 		t.fail(&pb.Closing{Reason: why})
 	}
 	return nil

@@ -2,6 +2,7 @@ package channel
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	btcwire "github.com/btcsuite/btcd/wire"
@@ -36,8 +37,9 @@ func (t *turn) fundingConfirmed(body FundingConfirmed) error {
 	f := t.c.Active[0].Funding
 	if body.Tx.TxHash() != f.Outpoint.Hash || int(f.Outpoint.Index) >= len(body.Tx.TxOut) ||
 		!isFunding(body.Tx.TxOut[f.Outpoint.Index], f.FundingOutput()) {
-		t.write(t.wireError(fmt.Errorf("the funding transaction does not pay to the channel")))
-		t.fail(&pb.Closing{Reason: "the funding transaction does not pay to the channel"})
+		const why = "the funding transaction does not pay to the channel"
+		t.write(t.wireError(errors.New(why)))
+		t.fail(&pb.Closing{Reason: why})
 		return nil
 	}
 	var random [8]byte
