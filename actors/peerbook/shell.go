@@ -55,7 +55,9 @@ func (s *Shell) Release(session uint64, e durable.Effect) {
 	switch e := e.(type) {
 	case Attend:
 		ctx, end := context.WithCancelCause(context.Background())
-		s.tenure.Store(&tenure{session, ctx, end})
+		if old := s.tenure.Swap(&tenure{session, ctx, end}); old != nil {
+			old.end(errTenureOver) // this effect of it left after its end
+		}
 		if s.closed.Load() {
 			s.Ended(session)
 		}
