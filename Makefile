@@ -8,9 +8,10 @@ SEEDS ?= 1000
 help: ## list these targets
 	@awk -F ': ## ' '/^[a-z]+: ## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## run the simulation: as long as there is no daemon to start, this is what can be seen
-	@echo "There is no daemon to start yet. This simulates 200 seeds of durable actors that crash and recover:"
-	@$(MAKE) --no-print-directory sim SEEDS=200
+run: ## build the node and play with two of them, in ./.stormcell, until Ctrl-C
+	@echo "Building (the first time takes a few minutes) ..."
+	@go build -o bin/stormcell ./cmd/node
+	@bin/stormcell playground
 
 test: ## lint and run every test that needs no other implementation
 	@$(MAKE) --no-print-directory lint

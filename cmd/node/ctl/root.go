@@ -50,7 +50,7 @@ counts. The network is signet unless you say otherwise.`,
 		return fault.New(fault.Usage, err, "See '%s --help'.", cmd.CommandPath())
 	})
 	root.AddCommand(startCommand(), stopCommand(), stateCommand(), infoCommand(),
-		createCommand(), unlockCommand(), connectCommand(), peersCommand(), disconnectCommand(), exitCodesHelp())
+		playgroundCommand(), createCommand(), unlockCommand(), connectCommand(), peersCommand(), disconnectCommand(), exitCodesHelp())
 	for _, c := range root.Commands() {
 		c.Args = usage(c.Args)
 	}
