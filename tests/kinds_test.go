@@ -72,7 +72,8 @@ func TestRecordKinds(t *testing.T) {
 	}
 }
 
-// requireAllMessagesLinked fails when a .proto file with record kinds is not linked into this test: it would not be checked.
+// requireAllMessagesLinked fails when a .proto file with record kinds is not linked into this test: it would not be
+// checked.
 func requireAllMessagesLinked(t *testing.T) {
 	t.Helper()
 	root := os.DirFS("..")

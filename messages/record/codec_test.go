@@ -190,7 +190,8 @@ func TestDecodeSurvivesDamage(t *testing.T) {
 func requireDecodeError(t *testing.T, err error) {
 	t.Helper()
 	known := []error{record.ErrUnknownKind, record.ErrNewerVersion, record.ErrBadBody}
-	require.True(t, slices.ContainsFunc(known, func(k error) bool { return errors.Is(err, k) }), "not an error of Decode: %v", err)
+	isErr := func(k error) bool { return errors.Is(err, k) }
+	require.True(t, slices.ContainsFunc(known, isErr), "not an error of Decode: %v", err)
 }
 
 func drawLedger(t *rapid.T) *recordpb.Ledger {
