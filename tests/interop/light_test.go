@@ -13,12 +13,12 @@ import (
 	"stormcell/chain/backend/rpc"
 	"stormcell/chain/fees"
 	"stormcell/chain/watch"
-	"stormcell/tests/interop/btcd"
+	"stormcell/tests/interop/node"
 )
 
 func TestLightClient(t *testing.T) {
 	t.Parallel()
-	server := btcd.Start(t)
+	server := node.StartBtcd(t)
 	dir := t.TempDir()
 	client := startLight(t, dir, server)
 	eventuallyAt(t, client, server.Mine(1))
@@ -51,7 +51,7 @@ func TestLightClient(t *testing.T) {
 
 func TestLightClientWithoutPeers(t *testing.T) {
 	t.Parallel()
-	server := btcd.Start(t)
+	server := node.StartBtcd(t)
 	server.Stop()
 	client := startLight(t, t.TempDir(), server)
 	_, err := client.Publish(t.Context(), wire.NewMsgTx(2))
@@ -61,7 +61,7 @@ func TestLightClientWithoutPeers(t *testing.T) {
 	require.NoError(t, client.Stop())
 }
 
-func startLight(t *testing.T, dir string, server *btcd.Server) *light.Client {
+func startLight(t *testing.T, dir string, server *node.Server) *light.Client {
 	t.Helper()
 	client, err := light.Start(t.Context(), light.Config{Network: backend.Regtest, Dir: dir, Peers: []string{server.P2P}})
 	require.NoError(t, err)
@@ -69,7 +69,7 @@ func startLight(t *testing.T, dir string, server *btcd.Server) *light.Client {
 }
 
 // agrees lets the light client and the server's own backend watch the same, which happened before they were asked.
-func agrees(t *testing.T, server *btcd.Server, client backend.Backend) {
+func agrees(t *testing.T, server *node.Server, client backend.Backend) {
 	full, err := rpc.DialBtcd(t.Context(), server.Config())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, full.Stop()) })

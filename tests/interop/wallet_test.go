@@ -13,12 +13,12 @@ import (
 	"stormcell/chain/backend"
 	"stormcell/chain/backend/rpc"
 	"stormcell/chain/wallet"
-	"stormcell/tests/interop/btcd"
+	"stormcell/tests/interop/node"
 )
 
 func TestWalletOnBtcd(t *testing.T) {
 	t.Parallel()
-	server := btcd.Start(t)
+	server := node.StartBtcd(t)
 	source, err := rpc.DialBtcd(t.Context(), server.Config())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, source.Stop()) })
@@ -27,14 +27,23 @@ func TestWalletOnBtcd(t *testing.T) {
 
 func TestWalletOnTheLightClient(t *testing.T) {
 	t.Parallel()
-	server := btcd.Start(t)
+	server := node.StartBtcd(t)
 	source := startLight(t, t.TempDir(), server)
 	t.Cleanup(func() { require.NoError(t, source.Stop()) })
 	walletWorks(t, server, source)
 }
 
+func TestWalletOnBitcoind(t *testing.T) {
+	t.Parallel()
+	server := node.StartBitcoind(t)
+	source, err := rpc.DialBitcoind(t.Context(), server.Config())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, source.Stop()) })
+	walletWorks(t, server, source)
+}
+
 // walletWorks funds a wallet, spends from it, deletes its cache and finds everything again from the seed.
-func walletWorks(t *testing.T, server *btcd.Server, source wallet.Source) {
+func walletWorks(t *testing.T, server *node.Server, source wallet.Source) {
 	seed, err := wallet.NewSeed(time.Now())
 	require.NoError(t, err)
 	dir := filepath.Join(t.TempDir(), "wallet")

@@ -1,7 +1,10 @@
-// Package rpc has the backends that are servers of somebody's own, reached over their RPC.
+// Package rpc has the backends that are servers of somebody's own: btcd over its websocket, which tells of new blocks, and
+// bitcoind over HTTP, which is asked for them.
 package rpc
 
 import (
+	"time"
+
 	"github.com/btcsuite/btcd/rpcclient"
 
 	"stormcell/chain/backend"
@@ -13,8 +16,12 @@ type Config struct {
 	Address string // host:port of the RPC server
 
 	User, Password string
+	CookieFile     string // bitcoind's .cookie, instead of User and Password
 
-	Certificate []byte // PEM of the server's certificate; without it the connection is not encrypted
+	Certificate []byte // PEM of btcd's certificate; without it the connection is not encrypted
+
+	// PollEvery is how often bitcoind is asked for new blocks; 0 is every two seconds.
+	PollEvery time.Duration
 }
 
 func (c Config) connection() *rpcclient.ConnConfig {
@@ -22,6 +29,7 @@ func (c Config) connection() *rpcclient.ConnConfig {
 		Host:         c.Address,
 		User:         c.User,
 		Pass:         c.Password,
+		CookiePath:   c.CookieFile,
 		Certificates: c.Certificate,
 		DisableTLS:   len(c.Certificate) == 0,
 	}

@@ -2,6 +2,9 @@ package rpc
 
 import (
 	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/btcsuite/btcd/btcjson"
@@ -36,4 +39,30 @@ func TestEstimatesAreClamped(t *testing.T) {
 		_, err := clampRate(unknown)
 		require.ErrorIs(t, err, backend.ErrNoEstimate)
 	}
+}
+
+func TestCookieIsALogin(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), ".cookie")
+	config := Config{User: "user", Password: "password", CookieFile: path}
+	_, _, err := config.login()
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.NoError(t, os.WriteFile(path, []byte("__cookie__:abc:def\n"), 0o600))
+	user, password, err := config.login()
+	require.NoError(t, err)
+	require.Equal(t, []string{"__cookie__", "abc:def"}, []string{user, password})
+	require.NoError(t, os.WriteFile(path, []byte("nothing"), 0o600))
+	_, _, err = config.login()
+	require.Error(t, err)
+
+	config.CookieFile = ""
+	user, password, err = config.login()
+	require.NoError(t, err)
+	require.Equal(t, []string{"user", "password"}, []string{user, password})
+}
+
+func TestBitcoindWithACertificate(t *testing.T) {
+	t.Parallel()
+	_, err := DialBitcoind(t.Context(), Config{Network: backend.Regtest, Certificate: []byte("x")})
+	require.ErrorIs(t, err, ErrNoTLS)
 }

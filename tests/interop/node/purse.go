@@ -1,4 +1,4 @@
-package btcd
+package node
 
 import (
 	"github.com/btcsuite/btcd/btcec/v2"
@@ -10,9 +10,10 @@ import (
 
 // purse spends the coins of the first blocks, one block's for each transaction.
 type purse struct {
-	key    *btcec.PrivateKey
-	script []byte
-	next   int64 // height of the next coinbase to spend
+	key     *btcec.PrivateKey
+	address btcutil.Address
+	script  []byte
+	next    int64 // height of the next coinbase to spend
 }
 
 // purseFee is in satoshis, for each transaction.
