@@ -22,8 +22,8 @@ func playground(t *testing.T, dir, until string, end func(cmd *exec.Cmd, read *o
 	cmd.Env = append(os.Environ(), beStormcell+"=1", "HOME="+dir)
 	require.NoError(t, cmd.Start())
 	require.NoError(t, write.Close())
-	kill := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
-	defer kill.Stop()
+	tooLong := time.AfterFunc(4*patience, func() { _ = cmd.Process.Signal(os.Interrupt) })
+	defer tooLong.Stop()
 	var all strings.Builder
 	lines := bufio.NewScanner(read)
 	ended := false
