@@ -46,6 +46,7 @@ type fixture struct {
 	pushed   btcutil.Amount
 	feeRate  fees.SatPerKW
 	terms    [2]Terms
+	added    btcutil.Amount // by the opener, in a second funding that could replace the first; 0 for none
 }
 
 func newFixture() fixture {
@@ -93,14 +94,22 @@ func (f fixture) commitments(t require.TestingT, cores [2]*Core) [2]*Commitments
 			Funding: c.funding(outpoint, f.capacity, own, theirs), FundingKey: keyIndex,
 			Balance: [2]wire.MilliSatoshi{balance[i], balance[other]},
 		}}
+		if f.added > 0 {
+			second := btcwire.OutPoint{Hash: chainhash.Hash(sha256.Sum256([]byte("splice")))}
+			a := &Commitment{Funding: c.funding(second, f.capacity+f.added, own, theirs), FundingKey: keyIndex, Balance: c.Active[0].Balance}
+			a.Balance[c.pays()] += msat(f.added)
+			c.Active = append(c.Active, a)
+		}
 		out[i] = c
 	}
 	for i, c := range out {
-		first, err := c.localCommitment(c.Active[0], 0, localLatest, cores[i].Signer)
-		require.NoError(t, err)
-		signatures, err := cores[1-i].Signer.Sign(first.CountersignRequests(keyIndex, keyIndex))
-		require.NoError(t, err)
-		c.Active[0].Signature = signatures[0]
+		for _, a := range c.Active {
+			first, err := c.localCommitment(a, 0, localLatest, cores[i].Signer)
+			require.NoError(t, err)
+			signatures, err := cores[1-i].Signer.Sign(first.CountersignRequests(keyIndex, keyIndex))
+			require.NoError(t, err)
+			a.Signature = signatures[0]
+		}
 	}
 	return out
 }
@@ -122,4 +131,8 @@ func newAdd(tag uint64, amount wire.MilliSatoshi) *pb.AddHTLC {
 		Tag: tag, AmountMsat: uint64(amount), PaymentHash: hash[:], Expiry: 700_000,
 		Onion: make([]byte, lnwire.OnionPacketSize),
 	}
+}
+
+func newFulfil(id uint64, preimage [32]byte) *pb.FulfillHTLC {
+	return &pb.FulfillHTLC{Id: id, Preimage: preimage[:]}
 }
