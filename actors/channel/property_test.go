@@ -251,7 +251,7 @@ func TestTwoSidesAgree(t *testing.T) {
 		steps := rapid.IntRange(1, 120).Draw(t, "steps")
 		for range steps {
 			i := side.Draw(t, "side")
-			switch kind := rapid.IntRange(0, 29).Draw(t, "kind"); {
+			switch kind := rapid.IntRange(0, 31).Draw(t, "kind"); {
 			case kind < 6:
 				p.turn(i)
 			case kind < 12:
@@ -283,6 +283,11 @@ func TestTwoSidesAgree(t *testing.T) {
 				p.connect()
 			case kind == 28:
 				p.hosts[i].fire(patience)
+			case kind > 29: // a fee that may not come to be signed
+				p.fee(fees.SatPerKW(rapid.IntRange(253, 6_000).Draw(t, "fee rate")))
+				p.deliver(0)
+				p.turn(1)
+				p.disconnect()
 			default:
 				p.rest()
 			}

@@ -219,3 +219,38 @@ func TestSnapshotIsWhatItReads(t *testing.T) {
 	_, err := p.hosts[0].core.Recover("channel/test", bad)
 	require.ErrorContains(t, err, "per-commitment point")
 }
+
+// TestUnsignedUpdatesAreForgotten: what no signature carried ends with the connection, on both sides.
+func TestUnsignedUpdatesAreForgotten(t *testing.T) {
+	t.Parallel()
+	p := open(t, newFixture())
+	p.add(0, 1_000_000)
+	p.rest()
+	p.resolve(1, "fail")
+	p.turn(1)
+	p.hosts[0].tell(SetFeeRate{Rate: 3_000})
+	p.turn(0)
+	p.add(0, 2_000_000)
+	p.hosts[0].mailbox = p.hosts[0].mailbox[1:] // the signature does not come to it any more
+	p.turn(0)
+	for i := range p.hosts {
+		for p.deliver(i) {
+		}
+	}
+	p.hosts[0].step()
+	p.hosts[1].mailbox = p.hosts[1].mailbox[1:]
+	for range 2 {
+		p.hosts[1].step()
+	}
+	for _, h := range p.hosts {
+		require.NotEmpty(t, h.state.c.FeeChanges)
+		require.Len(t, h.state.c.HTLCs[0], 2-len(h.state.c.HTLCs[1]))
+	}
+	p.disconnect()
+	for _, h := range p.hosts {
+		h.step()
+		require.Empty(t, h.state.c.FeeChanges)
+		require.Len(t, append(h.state.c.HTLCs[0], h.state.c.HTLCs[1]...), 1)
+	}
+	p.finish()
+}
