@@ -134,7 +134,9 @@ func (o *owner) Ended(reason error) {
 	switch {
 	case o.number != 0:
 		_ = o.tell(Down{Key: o.key, Number: o.number, Incompatible: incompatible})
-	case !o.inbound:
+	case o.inbound:
+		o.shell.log.Debug("a peer's connection did not come up", "peer", o.key, "error", reason)
+	default:
 		o.shell.log.Debug("dial failed", "peer", o.key, "address", o.dial.Address, "error", reason)
 		_ = o.tell(Failed{Dial: o.dial, Err: reason, Incompatible: incompatible})
 	}

@@ -148,6 +148,12 @@ func TestWhatClientsOfLndExpect(t *testing.T) {
 	_, err = unlocker.InitWallet(t.Context(), &lnrpc.InitWalletRequest{WalletPassword: []byte("short")})
 	require.ErrorContains(t, err, "password must have at least 8 characters")
 
+	stateless := &lnrpc.InitWalletRequest{WalletPassword: []byte(passphrase), CipherSeedMnemonic: made.CipherSeedMnemonic}
+	stateless.ProtoReflect().SetUnknown([]byte{6 << 3, 1}) // stateless_init
+	_, err = unlocker.InitWallet(t.Context(), stateless)
+	require.Equal(t, codes.Unimplemented, status.Code(err))
+	require.ErrorContains(t, err, "field 6 of lnrpc.InitWalletRequest")
+
 	states, err := lnrpc.NewStateClient(conn).SubscribeState(t.Context(), &lnrpc.SubscribeStateRequest{})
 	require.NoError(t, err)
 	first, err := states.Recv()

@@ -121,8 +121,10 @@ type InitWalletRequest struct {
 	CipherSeedMnemonic []string `protobuf:"bytes,2,rep,name=cipher_seed_mnemonic,json=cipherSeedMnemonic,proto3" json:"cipher_seed_mnemonic,omitempty"`
 	// aezeed_passphrase is what the words were enciphered with.
 	AezeedPassphrase []byte `protobuf:"bytes,3,opt,name=aezeed_passphrase,json=aezeedPassphrase,proto3" json:"aezeed_passphrase,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// recovery_window is taken and not needed: the wallet decides how far it looks for addresses of an old seed.
+	RecoveryWindow int32 `protobuf:"varint,4,opt,name=recovery_window,json=recoveryWindow,proto3" json:"recovery_window,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *InitWalletRequest) Reset() {
@@ -176,6 +178,13 @@ func (x *InitWalletRequest) GetAezeedPassphrase() []byte {
 	return nil
 }
 
+func (x *InitWalletRequest) GetRecoveryWindow() int32 {
+	if x != nil {
+		return x.RecoveryWindow
+	}
+	return 0
+}
+
 type InitWalletResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// admin_macaroon allows every call. It is in the data directory, too.
@@ -224,6 +233,8 @@ func (x *InitWalletResponse) GetAdminMacaroon() []byte {
 type UnlockWalletRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	WalletPassword []byte                 `protobuf:"bytes,1,opt,name=wallet_password,json=walletPassword,proto3" json:"wallet_password,omitempty"`
+	// recovery_window is as in InitWalletRequest.
+	RecoveryWindow int32 `protobuf:"varint,2,opt,name=recovery_window,json=recoveryWindow,proto3" json:"recovery_window,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -263,6 +274,13 @@ func (x *UnlockWalletRequest) GetWalletPassword() []byte {
 		return x.WalletPassword
 	}
 	return nil
+}
+
+func (x *UnlockWalletRequest) GetRecoveryWindow() int32 {
+	if x != nil {
+		return x.RecoveryWindow
+	}
+	return 0
 }
 
 type UnlockWalletResponse struct {
@@ -309,15 +327,17 @@ const file_messages_lnrpc_walletunlocker_proto_rawDesc = "" +
 	"\x0eGenSeedRequest\x12+\n" +
 	"\x11aezeed_passphrase\x18\x01 \x01(\fR\x10aezeedPassphrase\"C\n" +
 	"\x0fGenSeedResponse\x120\n" +
-	"\x14cipher_seed_mnemonic\x18\x01 \x03(\tR\x12cipherSeedMnemonic\"\x9b\x01\n" +
+	"\x14cipher_seed_mnemonic\x18\x01 \x03(\tR\x12cipherSeedMnemonic\"\xc4\x01\n" +
 	"\x11InitWalletRequest\x12'\n" +
 	"\x0fwallet_password\x18\x01 \x01(\fR\x0ewalletPassword\x120\n" +
 	"\x14cipher_seed_mnemonic\x18\x02 \x03(\tR\x12cipherSeedMnemonic\x12+\n" +
-	"\x11aezeed_passphrase\x18\x03 \x01(\fR\x10aezeedPassphrase\";\n" +
+	"\x11aezeed_passphrase\x18\x03 \x01(\fR\x10aezeedPassphrase\x12'\n" +
+	"\x0frecovery_window\x18\x04 \x01(\x05R\x0erecoveryWindow\";\n" +
 	"\x12InitWalletResponse\x12%\n" +
-	"\x0eadmin_macaroon\x18\x01 \x01(\fR\radminMacaroon\">\n" +
+	"\x0eadmin_macaroon\x18\x01 \x01(\fR\radminMacaroon\"g\n" +
 	"\x13UnlockWalletRequest\x12'\n" +
-	"\x0fwallet_password\x18\x01 \x01(\fR\x0ewalletPassword\"\x16\n" +
+	"\x0fwallet_password\x18\x01 \x01(\fR\x0ewalletPassword\x12'\n" +
+	"\x0frecovery_window\x18\x02 \x01(\x05R\x0erecoveryWindow\"\x16\n" +
 	"\x14UnlockWalletResponse2\xd6\x01\n" +
 	"\x0eWalletUnlocker\x128\n" +
 	"\aGenSeed\x12\x15.lnrpc.GenSeedRequest\x1a\x16.lnrpc.GenSeedResponse\x12A\n" +

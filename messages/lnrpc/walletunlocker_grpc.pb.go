@@ -30,7 +30,8 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// WalletUnlocker answers until the wallet is unlocked, and refuses from then on.
+// WalletUnlocker refuses requests with fields that are not here: leaving them out of account could make another wallet than
+// was asked for. It answers until the wallet is unlocked, and refuses from then on.
 type WalletUnlockerClient interface {
 	// GenSeed draws a new seed and stores nothing.
 	GenSeed(ctx context.Context, in *GenSeedRequest, opts ...grpc.CallOption) (*GenSeedResponse, error)
@@ -82,7 +83,8 @@ func (c *walletUnlockerClient) UnlockWallet(ctx context.Context, in *UnlockWalle
 // All implementations must embed UnimplementedWalletUnlockerServer
 // for forward compatibility.
 //
-// WalletUnlocker answers until the wallet is unlocked, and refuses from then on.
+// WalletUnlocker refuses requests with fields that are not here: leaving them out of account could make another wallet than
+// was asked for. It answers until the wallet is unlocked, and refuses from then on.
 type WalletUnlockerServer interface {
 	// GenSeed draws a new seed and stores nothing.
 	GenSeed(context.Context, *GenSeedRequest) (*GenSeedResponse, error)

@@ -106,9 +106,13 @@ func (h *Hub) Serve(ctx context.Context, listener *transport.Listener, accept Ac
 			return
 		}
 		connCtx, owner := accept(link.RemoteKey())
-		if owner == nil || !h.enter() {
-			h.config.Log.Warn("connection refused", "from", link.RemoteAddr().String())
+		if owner == nil {
 			_ = link.Close()
+			continue
+		}
+		if !h.enter() {
+			_ = link.Close()
+			owner.Ended(fmt.Errorf("connection from %v: %w", link.RemoteAddr(), ErrFull))
 			continue
 		}
 		h.running.Go(func() {

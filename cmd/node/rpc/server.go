@@ -39,6 +39,8 @@ const (
 	maxCalls            = 256
 	maxStreams          = 256
 	maxHeaderBytes      = 64 << 10
+	handshakeLimit      = 10 * time.Second
+	idleLimit           = 10 * time.Minute
 )
 
 // Options of a server. All must be set.
@@ -101,7 +103,8 @@ func New(o Options) (*Server, error) {
 		})),
 		grpc.MaxConcurrentStreams(maxStreamsPerClient),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute}),
+		grpc.ConnectionTimeout(handshakeLimit),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, MaxConnectionIdle: idleLimit}),
 		grpc.UnaryInterceptor(s.unary),
 		grpc.StreamInterceptor(s.stream),
 	)

@@ -9,6 +9,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 
 	"stormcell/chain/wallet"
 	"stormcell/messages/lnrpc"
@@ -48,6 +50,9 @@ func (u *unlocker) InitWallet(_ context.Context, r *lnrpc.InitWalletRequest) (*l
 	if u.server.states.now() != lnrpc.WalletState_NON_EXISTING {
 		return nil, errWalletExists
 	}
+	if err := understood(r); err != nil {
+		return nil, err
+	}
 	if len(r.WalletPassword) < minPassphrase {
 		return nil, status.Errorf(codes.InvalidArgument, "password must have at least %d characters", minPassphrase)
 	}
@@ -73,6 +78,9 @@ func (u *unlocker) UnlockWallet(_ context.Context, r *lnrpc.UnlockWalletRequest)
 	default:
 		return nil, errWalletUnlocked
 	}
+	if err := understood(r); err != nil {
+		return nil, err
+	}
 	s, err := wallet.LoadSeed(u.path(), r.WalletPassword)
 	if errors.Is(err, wallet.ErrWrongPassphrase) {
 		return nil, errWrongPassphrase
@@ -95,6 +103,17 @@ var (
 func (u *unlocker) unlocked(s wallet.Seed) {
 	u.server.states.set(lnrpc.WalletState_UNLOCKED)
 	u.server.o.Unlocked(s)
+}
+
+// understood refuses a request that asks for more than this node does.
+func understood(r proto.Message) error {
+	unknown := r.ProtoReflect().GetUnknown()
+	if len(unknown) == 0 {
+		return nil
+	}
+	number, _, _ := protowire.ConsumeTag(unknown)
+	return status.Errorf(codes.Unimplemented, "this node does not do what field %d of %s asks for", number,
+		r.ProtoReflect().Descriptor().FullName())
 }
 
 func (u *unlocker) path() string { return filepath.Join(u.server.o.Dir, seedFile) }
