@@ -30,7 +30,7 @@ func filled(t *testing.T, commits int) string {
 // edit changes the database behind the journal's back.
 func edit(t *testing.T, dir string, change func(txn *badger.Txn) error) {
 	t.Helper()
-	db, err := badger.Open(testOptions(dir).withDefaults().badger())
+	db, err := openDatabase(testOptions(dir).withDefaults().badger())
 	require.NoError(t, err)
 	require.NoError(t, db.Update(change))
 	require.NoError(t, db.Close())
@@ -63,7 +63,7 @@ func TestASecondOpenIsRefused(t *testing.T) {
 func TestAForeignProgramOnTheDatabaseIsNoticed(t *testing.T) {
 	t.Parallel()
 	dir := filled(t, 1)
-	db, err := badger.Open(testOptions(dir).withDefaults().badger())
+	db, err := openDatabase(testOptions(dir).withDefaults().badger())
 	require.NoError(t, err)
 	_, err = Open(testOptions(dir))
 	require.ErrorIs(t, err, ErrInUse)
