@@ -199,7 +199,7 @@ func (t *turn) updateReceived(m wire.Message) error {
 func (t *turn) learn(h *HTLC, preimage *[32]byte) {
 	t.event(&pb.PreimageLearned{Id: h.ID, Preimage: preimage[:]})
 	t.monitor(&pb.MonitorUpdate{Preimages: []*pb.Preimage{{By: pb.Side_LOCAL, Id: h.ID, Preimage: preimage[:]}}})
-	t.send(h.Origin, &pb.HTLCSettled{Tag: h.Tag, Preimage: preimage[:]})
+	t.send(h.Origin, &pb.HTLCSettled{Tag: h.Tag, Preimage: preimage[:], Id: h.ID})
 }
 
 // batchStarted prepares for signatures that belong together (BOLT 2, "Batching channel messages").
@@ -276,7 +276,7 @@ func incoming(h *HTLC) *pb.IncomingHTLC {
 }
 
 func failure(h *HTLC) proto.Message {
-	out := &pb.HTLCFailed{Tag: h.Tag}
+	out := &pb.HTLCFailed{Tag: h.Tag, Id: h.ID}
 	if h.Removal.Malformed != nil {
 		out.Failure = &pb.HTLCFailed_Malformed{Malformed: h.Removal.Malformed.proto()}
 	} else {

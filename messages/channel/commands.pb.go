@@ -503,6 +503,7 @@ type HTLCSettled struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Tag           uint64                 `protobuf:"varint,1,opt,name=tag,proto3" json:"tag,omitempty"`
 	Preimage      []byte                 `protobuf:"bytes,2,opt,name=preimage,proto3" json:"preimage,omitempty"`
+	Id            uint64                 `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"` // of the HTLC in the channel
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -551,6 +552,13 @@ func (x *HTLCSettled) GetPreimage() []byte {
 	return nil
 }
 
+func (x *HTLCSettled) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
 // HTLCFailed answers an AddHTLC: the HTLC is irrevocably gone and was not paid.
 type HTLCFailed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -560,6 +568,7 @@ type HTLCFailed struct {
 	//	*HTLCFailed_Reason
 	//	*HTLCFailed_Malformed
 	Failure       isHTLCFailed_Failure `protobuf_oneof:"failure"`
+	Id            uint64               `protobuf:"varint,4,opt,name=id,proto3" json:"id,omitempty"` // of the HTLC in the channel
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -626,6 +635,13 @@ func (x *HTLCFailed) GetMalformed() *Malformed {
 	return nil
 }
 
+func (x *HTLCFailed) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
 type isHTLCFailed_Failure interface {
 	isHTLCFailed_Failure()
 }
@@ -676,15 +692,17 @@ const file_messages_channel_commands_proto_rawDesc = "" +
 	"\vHTLCRefused\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\x04R\x03tag\x122\n" +
 	"\x04code\x18\x02 \x01(\x0e2\x1e.stormcell.channel.RefusalCodeR\x04code\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason:\b\xa2\xed\x18\x04\bo\x10\x01\"E\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason:\b\xa2\xed\x18\x04\bo\x10\x01\"U\n" +
 	"\vHTLCSettled\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\x04R\x03tag\x12\x1a\n" +
-	"\bpreimage\x18\x02 \x01(\fR\bpreimage:\b\xa2\xed\x18\x04\bp\x10\x01\"\x8b\x01\n" +
+	"\bpreimage\x18\x02 \x01(\fR\bpreimage\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\x04R\x02id:\b\xa2\xed\x18\x04\bp\x10\x01\"\x9b\x01\n" +
 	"\n" +
 	"HTLCFailed\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\x04R\x03tag\x12\x18\n" +
 	"\x06reason\x18\x02 \x01(\fH\x00R\x06reason\x12<\n" +
-	"\tmalformed\x18\x03 \x01(\v2\x1c.stormcell.channel.MalformedH\x00R\tmalformed:\b\xa2\xed\x18\x04\bq\x10\x01B\t\n" +
+	"\tmalformed\x18\x03 \x01(\v2\x1c.stormcell.channel.MalformedH\x00R\tmalformed\x12\x0e\n" +
+	"\x02id\x18\x04 \x01(\x04R\x02id:\b\xa2\xed\x18\x04\bq\x10\x01B\t\n" +
 	"\afailure*\xdf\x01\n" +
 	"\vRefusalCode\x12\x0f\n" +
 	"\vUNSPECIFIED\x10\x00\x12\x10\n" +

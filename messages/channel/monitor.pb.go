@@ -324,6 +324,60 @@ func (x *Revocation) GetSecret() []byte {
 	return nil
 }
 
+// Recorded says that whoever waited for a preimage has it in a store of its own, and needs it from nobody any more. Until
+// then the monitor keeps it. The waiter of an HTLC of ours sends it in the commit that records HTLCSettled.
+type Recorded struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	By            Side                   `protobuf:"varint,1,opt,name=by,proto3,enum=stormcell.channel.Side" json:"by,omitempty"` // who offered the HTLC
+	Id            uint64                 `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Recorded) Reset() {
+	*x = Recorded{}
+	mi := &file_messages_channel_monitor_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Recorded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Recorded) ProtoMessage() {}
+
+func (x *Recorded) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_monitor_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Recorded.ProtoReflect.Descriptor instead.
+func (*Recorded) Descriptor() ([]byte, []int) {
+	return file_messages_channel_monitor_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Recorded) GetBy() Side {
+	if x != nil {
+		return x.By
+	}
+	return Side_LOCAL
+}
+
+func (x *Recorded) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
 // Preimage opens an HTLC, whichever side offered it.
 type Preimage struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -336,7 +390,7 @@ type Preimage struct {
 
 func (x *Preimage) Reset() {
 	*x = Preimage{}
-	mi := &file_messages_channel_monitor_proto_msgTypes[4]
+	mi := &file_messages_channel_monitor_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -348,7 +402,7 @@ func (x *Preimage) String() string {
 func (*Preimage) ProtoMessage() {}
 
 func (x *Preimage) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_monitor_proto_msgTypes[4]
+	mi := &file_messages_channel_monitor_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -361,7 +415,7 @@ func (x *Preimage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Preimage.ProtoReflect.Descriptor instead.
 func (*Preimage) Descriptor() ([]byte, []int) {
-	return file_messages_channel_monitor_proto_rawDescGZIP(), []int{4}
+	return file_messages_channel_monitor_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Preimage) GetBy() Side {
@@ -417,7 +471,10 @@ const file_messages_channel_monitor_proto_rawDesc = "" +
 	"\n" +
 	"Revocation\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\fR\x06secret\"_\n" +
+	"\x06secret\x18\x02 \x01(\fR\x06secret\"M\n" +
+	"\bRecorded\x12'\n" +
+	"\x02by\x18\x01 \x01(\x0e2\x17.stormcell.channel.SideR\x02by\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\x04R\x02id:\b\xa2\xed\x18\x04\by\x10\x01\"_\n" +
 	"\bPreimage\x12'\n" +
 	"\x02by\x18\x01 \x01(\x0e2\x17.stormcell.channel.SideR\x02by\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\x12\x1a\n" +
@@ -435,32 +492,34 @@ func file_messages_channel_monitor_proto_rawDescGZIP() []byte {
 	return file_messages_channel_monitor_proto_rawDescData
 }
 
-var file_messages_channel_monitor_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_messages_channel_monitor_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_messages_channel_monitor_proto_goTypes = []any{
 	(*MonitorUpdate)(nil),    // 0: stormcell.channel.MonitorUpdate
 	(*SignedCommitment)(nil), // 1: stormcell.channel.SignedCommitment
 	(*CommittedHTLC)(nil),    // 2: stormcell.channel.CommittedHTLC
 	(*Revocation)(nil),       // 3: stormcell.channel.Revocation
-	(*Preimage)(nil),         // 4: stormcell.channel.Preimage
-	(*Contract)(nil),         // 5: stormcell.channel.Contract
-	(*Commitment)(nil),       // 6: stormcell.channel.Commitment
-	(Side)(0),                // 7: stormcell.channel.Side
+	(*Recorded)(nil),         // 4: stormcell.channel.Recorded
+	(*Preimage)(nil),         // 5: stormcell.channel.Preimage
+	(*Contract)(nil),         // 6: stormcell.channel.Contract
+	(*Commitment)(nil),       // 7: stormcell.channel.Commitment
+	(Side)(0),                // 8: stormcell.channel.Side
 }
 var file_messages_channel_monitor_proto_depIdxs = []int32{
-	5, // 0: stormcell.channel.MonitorUpdate.contract:type_name -> stormcell.channel.Contract
-	1, // 1: stormcell.channel.MonitorUpdate.remote:type_name -> stormcell.channel.SignedCommitment
-	1, // 2: stormcell.channel.MonitorUpdate.local:type_name -> stormcell.channel.SignedCommitment
-	3, // 3: stormcell.channel.MonitorUpdate.revocation:type_name -> stormcell.channel.Revocation
-	4, // 4: stormcell.channel.MonitorUpdate.preimages:type_name -> stormcell.channel.Preimage
-	2, // 5: stormcell.channel.SignedCommitment.htlcs:type_name -> stormcell.channel.CommittedHTLC
-	6, // 6: stormcell.channel.SignedCommitment.active:type_name -> stormcell.channel.Commitment
-	7, // 7: stormcell.channel.CommittedHTLC.by:type_name -> stormcell.channel.Side
-	7, // 8: stormcell.channel.Preimage.by:type_name -> stormcell.channel.Side
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	6,  // 0: stormcell.channel.MonitorUpdate.contract:type_name -> stormcell.channel.Contract
+	1,  // 1: stormcell.channel.MonitorUpdate.remote:type_name -> stormcell.channel.SignedCommitment
+	1,  // 2: stormcell.channel.MonitorUpdate.local:type_name -> stormcell.channel.SignedCommitment
+	3,  // 3: stormcell.channel.MonitorUpdate.revocation:type_name -> stormcell.channel.Revocation
+	5,  // 4: stormcell.channel.MonitorUpdate.preimages:type_name -> stormcell.channel.Preimage
+	2,  // 5: stormcell.channel.SignedCommitment.htlcs:type_name -> stormcell.channel.CommittedHTLC
+	7,  // 6: stormcell.channel.SignedCommitment.active:type_name -> stormcell.channel.Commitment
+	8,  // 7: stormcell.channel.CommittedHTLC.by:type_name -> stormcell.channel.Side
+	8,  // 8: stormcell.channel.Recorded.by:type_name -> stormcell.channel.Side
+	8,  // 9: stormcell.channel.Preimage.by:type_name -> stormcell.channel.Side
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_messages_channel_monitor_proto_init() }
@@ -475,7 +534,7 @@ func file_messages_channel_monitor_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_channel_monitor_proto_rawDesc), len(file_messages_channel_monitor_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
