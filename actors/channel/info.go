@@ -1,0 +1,106 @@
+package channel
+
+import (
+	"github.com/btcsuite/btcd/btcutil"
+	"github.com/btcsuite/btcd/chaincfg/chainhash"
+	btcwire "github.com/btcsuite/btcd/wire"
+	"github.com/lightningnetwork/lnd/lntypes"
+
+	"stormcell/actors/durable"
+	"stormcell/chain/fees"
+	pb "stormcell/messages/channel"
+	"stormcell/peer/wire"
+)
+
+// Info describes a channel for people.
+type Info struct {
+	Address  durable.Address
+	KeyIndex uint32
+	Peer     [33]byte
+	Opener   bool // we opened it
+	Private  bool // it is not announced
+	Type     wire.Features
+
+	Phase  pb.Phase
+	Active bool // the peer is there, and HTLCs may flow
+
+	// Outpoint and ChannelID are zero while there is no funding transaction.
+	Outpoint  btcwire.OutPoint
+	ChannelID wire.ChannelID
+	// Scid is zero until the funding is confirmed as deep as wanted, Alias and PeerAlias until each side has said
+	// channel_ready.
+	Scid, Alias, PeerAlias wire.ShortChannelID
+
+	Capacity btcutil.Amount
+	Push     wire.MilliSatoshi // what the opener gave the other side at the start
+	// Local and Remote are the balances on our latest commitment, without HTLCs and before the opener pays CommitFee and
+	// anchors.
+	Local, Remote  wire.MilliSatoshi
+	Sendable       wire.MilliSatoshi // in one HTLC now
+	CommitFee      btcutil.Amount    // of our latest commitment
+	CommitWeight   lntypes.WeightUnit
+	FeeRate        fees.SatPerKW
+	Sent, Received wire.MilliSatoshi // totals of settled HTLCs
+	Updates        uint64            // of our commitment since the channel was opened
+	HTLCs          []HTLCInfo        // on their way in or out, ours first
+	Unsettled      wire.MilliSatoshi // the sum of those
+
+	// Terms are what each side laid down: LocalTerms bind the peer.
+	LocalTerms, RemoteTerms Terms
+	// CloseScript is where our funds go on a cooperative close; Committed says that the peer holds us to it.
+	CloseScript []byte
+	Committed   bool
+
+	// Confirmations of the funding transaction as far as seen, at most those wanted; ForgetIn is in how many blocks a channel
+	// that the peer opened is forgotten if it still has none.
+	Confirmations, ConfirmationsWanted uint32
+	ForgetIn                           uint32
+
+	// CloseReason says why the channel closes by a commitment. ClosingTxs are the transactions that were published to close
+	// it, newest last; ClosedBy is the one in a block, zero until there is one.
+	CloseReason string
+	Behind      bool // we lost state, and wait for the peer to close
+	ClosingTxs  []chainhash.Hash
+	ClosedBy    chainhash.Hash
+}
+
+// HTLCInfo describes an HTLC that is in the channel.
+type HTLCInfo struct {
+	Incoming    bool
+	ID          uint64
+	Amount      wire.MilliSatoshi
+	PaymentHash [32]byte
+	Expiry      uint32 // block height
+}
+
+// CloseKind is how a channel ended.
+type CloseKind int
+
+const (
+	// ClosedTogether: both sides signed the closing transaction.
+	ClosedTogether CloseKind = iota + 1
+	// ClosedByUs and ClosedByPeer: one side's commitment was published.
+	ClosedByUs
+	ClosedByPeer
+	// NeverFunded: the funding transaction did not come.
+	NeverFunded
+)
+
+// ClosedInfo describes a channel that is gone.
+type ClosedInfo struct {
+	Peer     [33]byte
+	Opener   bool
+	KeyIndex uint32
+
+	Outpoint  btcwire.OutPoint
+	ChannelID wire.ChannelID
+	Scid      wire.ShortChannelID
+	Capacity  btcutil.Amount
+
+	Kind      CloseKind
+	Reason    string // for people; may be empty
+	Initiator Side   // who asked to close
+	ClosingTx chainhash.Hash
+	Height    uint32            // at which we knew that it is gone for good
+	Settled   wire.MilliSatoshi // our balance at the end
+}
