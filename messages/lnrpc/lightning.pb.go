@@ -213,69 +213,6 @@ func (x *Chain) GetNetwork() string {
 	return ""
 }
 
-// Feature is one bit of a feature vector.
-type Feature struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// is_required: the bit is an even one.
-	IsRequired bool `protobuf:"varint,3,opt,name=is_required,json=isRequired,proto3" json:"is_required,omitempty"`
-	// is_known: this node knows what the bit stands for.
-	IsKnown       bool `protobuf:"varint,4,opt,name=is_known,json=isKnown,proto3" json:"is_known,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Feature) Reset() {
-	*x = Feature{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Feature) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Feature) ProtoMessage() {}
-
-func (x *Feature) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Feature.ProtoReflect.Descriptor instead.
-func (*Feature) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *Feature) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *Feature) GetIsRequired() bool {
-	if x != nil {
-		return x.IsRequired
-	}
-	return false
-}
-
-func (x *Feature) GetIsKnown() bool {
-	if x != nil {
-		return x.IsKnown
-	}
-	return false
-}
-
 type LightningAddress struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// pubkey is the node's compressed key, in hexadecimal digits.
@@ -288,7 +225,7 @@ type LightningAddress struct {
 
 func (x *LightningAddress) Reset() {
 	*x = LightningAddress{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[4]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -300,7 +237,7 @@ func (x *LightningAddress) String() string {
 func (*LightningAddress) ProtoMessage() {}
 
 func (x *LightningAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[4]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -313,7 +250,7 @@ func (x *LightningAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LightningAddress.ProtoReflect.Descriptor instead.
 func (*LightningAddress) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{4}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *LightningAddress) GetPubkey() string {
@@ -343,7 +280,7 @@ type ConnectPeerRequest struct {
 
 func (x *ConnectPeerRequest) Reset() {
 	*x = ConnectPeerRequest{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[5]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -355,7 +292,7 @@ func (x *ConnectPeerRequest) String() string {
 func (*ConnectPeerRequest) ProtoMessage() {}
 
 func (x *ConnectPeerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[5]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -368,7 +305,7 @@ func (x *ConnectPeerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectPeerRequest.ProtoReflect.Descriptor instead.
 func (*ConnectPeerRequest) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{5}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ConnectPeerRequest) GetAddr() *LightningAddress {
@@ -402,7 +339,7 @@ type ConnectPeerResponse struct {
 
 func (x *ConnectPeerResponse) Reset() {
 	*x = ConnectPeerResponse{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[6]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -414,7 +351,7 @@ func (x *ConnectPeerResponse) String() string {
 func (*ConnectPeerResponse) ProtoMessage() {}
 
 func (x *ConnectPeerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[6]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -427,7 +364,7 @@ func (x *ConnectPeerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectPeerResponse.ProtoReflect.Descriptor instead.
 func (*ConnectPeerResponse) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{6}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ConnectPeerResponse) GetStatus() string {
@@ -447,7 +384,7 @@ type DisconnectPeerRequest struct {
 
 func (x *DisconnectPeerRequest) Reset() {
 	*x = DisconnectPeerRequest{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[7]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -459,7 +396,7 @@ func (x *DisconnectPeerRequest) String() string {
 func (*DisconnectPeerRequest) ProtoMessage() {}
 
 func (x *DisconnectPeerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[7]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -472,7 +409,7 @@ func (x *DisconnectPeerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectPeerRequest.ProtoReflect.Descriptor instead.
 func (*DisconnectPeerRequest) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{7}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DisconnectPeerRequest) GetPubKey() string {
@@ -492,7 +429,7 @@ type DisconnectPeerResponse struct {
 
 func (x *DisconnectPeerResponse) Reset() {
 	*x = DisconnectPeerResponse{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[8]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -504,7 +441,7 @@ func (x *DisconnectPeerResponse) String() string {
 func (*DisconnectPeerResponse) ProtoMessage() {}
 
 func (x *DisconnectPeerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[8]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -517,7 +454,7 @@ func (x *DisconnectPeerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectPeerResponse.ProtoReflect.Descriptor instead.
 func (*DisconnectPeerResponse) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{8}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DisconnectPeerResponse) GetStatus() string {
@@ -535,7 +472,7 @@ type ListPeersRequest struct {
 
 func (x *ListPeersRequest) Reset() {
 	*x = ListPeersRequest{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[9]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -547,7 +484,7 @@ func (x *ListPeersRequest) String() string {
 func (*ListPeersRequest) ProtoMessage() {}
 
 func (x *ListPeersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[9]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -560,7 +497,7 @@ func (x *ListPeersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPeersRequest.ProtoReflect.Descriptor instead.
 func (*ListPeersRequest) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{9}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{8}
 }
 
 type ListPeersResponse struct {
@@ -573,7 +510,7 @@ type ListPeersResponse struct {
 
 func (x *ListPeersResponse) Reset() {
 	*x = ListPeersResponse{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[10]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -585,7 +522,7 @@ func (x *ListPeersResponse) String() string {
 func (*ListPeersResponse) ProtoMessage() {}
 
 func (x *ListPeersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[10]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -598,7 +535,7 @@ func (x *ListPeersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPeersResponse.ProtoReflect.Descriptor instead.
 func (*ListPeersResponse) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{10}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListPeersResponse) GetPeers() []*Peer {
@@ -624,7 +561,7 @@ type Peer struct {
 
 func (x *Peer) Reset() {
 	*x = Peer{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[11]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -636,7 +573,7 @@ func (x *Peer) String() string {
 func (*Peer) ProtoMessage() {}
 
 func (x *Peer) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[11]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -649,7 +586,7 @@ func (x *Peer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peer.ProtoReflect.Descriptor instead.
 func (*Peer) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{11}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Peer) GetPubKey() string {
@@ -688,7 +625,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[12]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -700,7 +637,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[12]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -713,7 +650,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{12}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{11}
 }
 
 type StopResponse struct {
@@ -726,7 +663,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[13]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -738,7 +675,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[13]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -751,7 +688,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{13}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *StopResponse) GetStatus() string {
@@ -765,7 +702,7 @@ var File_messages_lnrpc_lightning_proto protoreflect.FileDescriptor
 
 const file_messages_lnrpc_lightning_proto_rawDesc = "" +
 	"\n" +
-	"\x1emessages/lnrpc/lightning.proto\x12\x05lnrpc\"\x10\n" +
+	"\x1emessages/lnrpc/lightning.proto\x12\x05lnrpc\x1a\x1cmessages/lnrpc/channel.proto\x1a\x1cmessages/lnrpc/feature.proto\x1a\x1cmessages/lnrpc/invoice.proto\x1a\x1cmessages/lnrpc/payment.proto\x1a\x1bmessages/lnrpc/wallet.proto\"\x10\n" +
 	"\x0eGetInfoRequest\"\xdb\x02\n" +
 	"\x0fGetInfoResponse\x12'\n" +
 	"\x0fidentity_pubkey\x18\x01 \x01(\tR\x0eidentityPubkey\x12\x1b\n" +
@@ -781,12 +718,7 @@ const file_messages_lnrpc_lightning_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\v2\x0e.lnrpc.FeatureR\x05value:\x028\x01\";\n" +
 	"\x05Chain\x12\x18\n" +
 	"\x05chain\x18\x01 \x01(\tB\x02\x18\x01R\x05chain\x12\x18\n" +
-	"\anetwork\x18\x02 \x01(\tR\anetwork\"Y\n" +
-	"\aFeature\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1f\n" +
-	"\vis_required\x18\x03 \x01(\bR\n" +
-	"isRequired\x12\x19\n" +
-	"\bis_known\x18\x04 \x01(\bR\aisKnown\">\n" +
+	"\anetwork\x18\x02 \x01(\tR\anetwork\">\n" +
 	"\x10LightningAddress\x12\x16\n" +
 	"\x06pubkey\x18\x01 \x01(\tR\x06pubkey\x12\x12\n" +
 	"\x04host\x18\x02 \x01(\tR\x04host\"o\n" +
@@ -813,14 +745,35 @@ const file_messages_lnrpc_lightning_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\v2\x0e.lnrpc.FeatureR\x05value:\x028\x01\"\r\n" +
 	"\vStopRequest\"&\n" +
 	"\fStopResponse\x12\x16\n" +
-	"\x06status\x18\x01 \x01(\tR\x06status2\xd1\x02\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status2\xfd\f\n" +
 	"\tLightning\x128\n" +
 	"\aGetInfo\x12\x15.lnrpc.GetInfoRequest\x1a\x16.lnrpc.GetInfoResponse\x12D\n" +
 	"\vConnectPeer\x12\x19.lnrpc.ConnectPeerRequest\x1a\x1a.lnrpc.ConnectPeerResponse\x12M\n" +
 	"\x0eDisconnectPeer\x12\x1c.lnrpc.DisconnectPeerRequest\x1a\x1d.lnrpc.DisconnectPeerResponse\x12>\n" +
 	"\tListPeers\x12\x17.lnrpc.ListPeersRequest\x1a\x18.lnrpc.ListPeersResponse\x125\n" +
 	"\n" +
-	"StopDaemon\x12\x12.lnrpc.StopRequest\x1a\x13.lnrpc.StopResponseB\x1aZ\x18stormcell/messages/lnrpcb\x06proto3"
+	"StopDaemon\x12\x12.lnrpc.StopRequest\x1a\x13.lnrpc.StopResponse\x12A\n" +
+	"\n" +
+	"NewAddress\x12\x18.lnrpc.NewAddressRequest\x1a\x19.lnrpc.NewAddressResponse\x12J\n" +
+	"\rWalletBalance\x12\x1b.lnrpc.WalletBalanceRequest\x1a\x1c.lnrpc.WalletBalanceResponse\x12D\n" +
+	"\vListUnspent\x12\x19.lnrpc.ListUnspentRequest\x1a\x1a.lnrpc.ListUnspentResponse\x12>\n" +
+	"\tSendCoins\x12\x17.lnrpc.SendCoinsRequest\x1a\x18.lnrpc.SendCoinsResponse\x12K\n" +
+	"\x0fGetTransactions\x12\x1d.lnrpc.GetTransactionsRequest\x1a\x19.lnrpc.TransactionDetails\x12C\n" +
+	"\vOpenChannel\x12\x19.lnrpc.OpenChannelRequest\x1a\x17.lnrpc.OpenStatusUpdate0\x01\x12A\n" +
+	"\x0fOpenChannelSync\x12\x19.lnrpc.OpenChannelRequest\x1a\x13.lnrpc.ChannelPoint\x12G\n" +
+	"\fListChannels\x12\x1a.lnrpc.ListChannelsRequest\x1a\x1b.lnrpc.ListChannelsResponse\x12P\n" +
+	"\x0fPendingChannels\x12\x1d.lnrpc.PendingChannelsRequest\x1a\x1e.lnrpc.PendingChannelsResponse\x12M\n" +
+	"\x0eClosedChannels\x12\x1c.lnrpc.ClosedChannelsRequest\x1a\x1d.lnrpc.ClosedChannelsResponse\x12M\n" +
+	"\x0eChannelBalance\x12\x1c.lnrpc.ChannelBalanceRequest\x1a\x1d.lnrpc.ChannelBalanceResponse\x12F\n" +
+	"\fCloseChannel\x12\x1a.lnrpc.CloseChannelRequest\x1a\x18.lnrpc.CloseStatusUpdate0\x01\x127\n" +
+	"\n" +
+	"AddInvoice\x12\x0e.lnrpc.Invoice\x1a\x19.lnrpc.AddInvoiceResponse\x123\n" +
+	"\rLookupInvoice\x12\x12.lnrpc.PaymentHash\x1a\x0e.lnrpc.Invoice\x12E\n" +
+	"\fListInvoices\x12\x19.lnrpc.ListInvoiceRequest\x1a\x1a.lnrpc.ListInvoiceResponse\x12A\n" +
+	"\x11SubscribeInvoices\x12\x1a.lnrpc.InvoiceSubscription\x1a\x0e.lnrpc.Invoice0\x01\x122\n" +
+	"\fDecodePayReq\x12\x13.lnrpc.PayReqString\x1a\r.lnrpc.PayReq\x12G\n" +
+	"\fListPayments\x12\x1a.lnrpc.ListPaymentsRequest\x1a\x1b.lnrpc.ListPaymentsResponse\x12J\n" +
+	"\rDeletePayment\x12\x1b.lnrpc.DeletePaymentRequest\x1a\x1c.lnrpc.DeletePaymentResponseB\x1aZ\x18stormcell/messages/lnrpcb\x06proto3"
 
 var (
 	file_messages_lnrpc_lightning_proto_rawDescOnce sync.Once
@@ -834,45 +787,118 @@ func file_messages_lnrpc_lightning_proto_rawDescGZIP() []byte {
 	return file_messages_lnrpc_lightning_proto_rawDescData
 }
 
-var file_messages_lnrpc_lightning_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_messages_lnrpc_lightning_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_messages_lnrpc_lightning_proto_goTypes = []any{
-	(*GetInfoRequest)(nil),         // 0: lnrpc.GetInfoRequest
-	(*GetInfoResponse)(nil),        // 1: lnrpc.GetInfoResponse
-	(*Chain)(nil),                  // 2: lnrpc.Chain
-	(*Feature)(nil),                // 3: lnrpc.Feature
-	(*LightningAddress)(nil),       // 4: lnrpc.LightningAddress
-	(*ConnectPeerRequest)(nil),     // 5: lnrpc.ConnectPeerRequest
-	(*ConnectPeerResponse)(nil),    // 6: lnrpc.ConnectPeerResponse
-	(*DisconnectPeerRequest)(nil),  // 7: lnrpc.DisconnectPeerRequest
-	(*DisconnectPeerResponse)(nil), // 8: lnrpc.DisconnectPeerResponse
-	(*ListPeersRequest)(nil),       // 9: lnrpc.ListPeersRequest
-	(*ListPeersResponse)(nil),      // 10: lnrpc.ListPeersResponse
-	(*Peer)(nil),                   // 11: lnrpc.Peer
-	(*StopRequest)(nil),            // 12: lnrpc.StopRequest
-	(*StopResponse)(nil),           // 13: lnrpc.StopResponse
-	nil,                            // 14: lnrpc.GetInfoResponse.FeaturesEntry
-	nil,                            // 15: lnrpc.Peer.FeaturesEntry
+	(*GetInfoRequest)(nil),          // 0: lnrpc.GetInfoRequest
+	(*GetInfoResponse)(nil),         // 1: lnrpc.GetInfoResponse
+	(*Chain)(nil),                   // 2: lnrpc.Chain
+	(*LightningAddress)(nil),        // 3: lnrpc.LightningAddress
+	(*ConnectPeerRequest)(nil),      // 4: lnrpc.ConnectPeerRequest
+	(*ConnectPeerResponse)(nil),     // 5: lnrpc.ConnectPeerResponse
+	(*DisconnectPeerRequest)(nil),   // 6: lnrpc.DisconnectPeerRequest
+	(*DisconnectPeerResponse)(nil),  // 7: lnrpc.DisconnectPeerResponse
+	(*ListPeersRequest)(nil),        // 8: lnrpc.ListPeersRequest
+	(*ListPeersResponse)(nil),       // 9: lnrpc.ListPeersResponse
+	(*Peer)(nil),                    // 10: lnrpc.Peer
+	(*StopRequest)(nil),             // 11: lnrpc.StopRequest
+	(*StopResponse)(nil),            // 12: lnrpc.StopResponse
+	nil,                             // 13: lnrpc.GetInfoResponse.FeaturesEntry
+	nil,                             // 14: lnrpc.Peer.FeaturesEntry
+	(*Feature)(nil),                 // 15: lnrpc.Feature
+	(*NewAddressRequest)(nil),       // 16: lnrpc.NewAddressRequest
+	(*WalletBalanceRequest)(nil),    // 17: lnrpc.WalletBalanceRequest
+	(*ListUnspentRequest)(nil),      // 18: lnrpc.ListUnspentRequest
+	(*SendCoinsRequest)(nil),        // 19: lnrpc.SendCoinsRequest
+	(*GetTransactionsRequest)(nil),  // 20: lnrpc.GetTransactionsRequest
+	(*OpenChannelRequest)(nil),      // 21: lnrpc.OpenChannelRequest
+	(*ListChannelsRequest)(nil),     // 22: lnrpc.ListChannelsRequest
+	(*PendingChannelsRequest)(nil),  // 23: lnrpc.PendingChannelsRequest
+	(*ClosedChannelsRequest)(nil),   // 24: lnrpc.ClosedChannelsRequest
+	(*ChannelBalanceRequest)(nil),   // 25: lnrpc.ChannelBalanceRequest
+	(*CloseChannelRequest)(nil),     // 26: lnrpc.CloseChannelRequest
+	(*Invoice)(nil),                 // 27: lnrpc.Invoice
+	(*PaymentHash)(nil),             // 28: lnrpc.PaymentHash
+	(*ListInvoiceRequest)(nil),      // 29: lnrpc.ListInvoiceRequest
+	(*InvoiceSubscription)(nil),     // 30: lnrpc.InvoiceSubscription
+	(*PayReqString)(nil),            // 31: lnrpc.PayReqString
+	(*ListPaymentsRequest)(nil),     // 32: lnrpc.ListPaymentsRequest
+	(*DeletePaymentRequest)(nil),    // 33: lnrpc.DeletePaymentRequest
+	(*NewAddressResponse)(nil),      // 34: lnrpc.NewAddressResponse
+	(*WalletBalanceResponse)(nil),   // 35: lnrpc.WalletBalanceResponse
+	(*ListUnspentResponse)(nil),     // 36: lnrpc.ListUnspentResponse
+	(*SendCoinsResponse)(nil),       // 37: lnrpc.SendCoinsResponse
+	(*TransactionDetails)(nil),      // 38: lnrpc.TransactionDetails
+	(*OpenStatusUpdate)(nil),        // 39: lnrpc.OpenStatusUpdate
+	(*ChannelPoint)(nil),            // 40: lnrpc.ChannelPoint
+	(*ListChannelsResponse)(nil),    // 41: lnrpc.ListChannelsResponse
+	(*PendingChannelsResponse)(nil), // 42: lnrpc.PendingChannelsResponse
+	(*ClosedChannelsResponse)(nil),  // 43: lnrpc.ClosedChannelsResponse
+	(*ChannelBalanceResponse)(nil),  // 44: lnrpc.ChannelBalanceResponse
+	(*CloseStatusUpdate)(nil),       // 45: lnrpc.CloseStatusUpdate
+	(*AddInvoiceResponse)(nil),      // 46: lnrpc.AddInvoiceResponse
+	(*ListInvoiceResponse)(nil),     // 47: lnrpc.ListInvoiceResponse
+	(*PayReq)(nil),                  // 48: lnrpc.PayReq
+	(*ListPaymentsResponse)(nil),    // 49: lnrpc.ListPaymentsResponse
+	(*DeletePaymentResponse)(nil),   // 50: lnrpc.DeletePaymentResponse
 }
 var file_messages_lnrpc_lightning_proto_depIdxs = []int32{
 	2,  // 0: lnrpc.GetInfoResponse.chains:type_name -> lnrpc.Chain
-	14, // 1: lnrpc.GetInfoResponse.features:type_name -> lnrpc.GetInfoResponse.FeaturesEntry
-	4,  // 2: lnrpc.ConnectPeerRequest.addr:type_name -> lnrpc.LightningAddress
-	11, // 3: lnrpc.ListPeersResponse.peers:type_name -> lnrpc.Peer
-	15, // 4: lnrpc.Peer.features:type_name -> lnrpc.Peer.FeaturesEntry
-	3,  // 5: lnrpc.GetInfoResponse.FeaturesEntry.value:type_name -> lnrpc.Feature
-	3,  // 6: lnrpc.Peer.FeaturesEntry.value:type_name -> lnrpc.Feature
+	13, // 1: lnrpc.GetInfoResponse.features:type_name -> lnrpc.GetInfoResponse.FeaturesEntry
+	3,  // 2: lnrpc.ConnectPeerRequest.addr:type_name -> lnrpc.LightningAddress
+	10, // 3: lnrpc.ListPeersResponse.peers:type_name -> lnrpc.Peer
+	14, // 4: lnrpc.Peer.features:type_name -> lnrpc.Peer.FeaturesEntry
+	15, // 5: lnrpc.GetInfoResponse.FeaturesEntry.value:type_name -> lnrpc.Feature
+	15, // 6: lnrpc.Peer.FeaturesEntry.value:type_name -> lnrpc.Feature
 	0,  // 7: lnrpc.Lightning.GetInfo:input_type -> lnrpc.GetInfoRequest
-	5,  // 8: lnrpc.Lightning.ConnectPeer:input_type -> lnrpc.ConnectPeerRequest
-	7,  // 9: lnrpc.Lightning.DisconnectPeer:input_type -> lnrpc.DisconnectPeerRequest
-	9,  // 10: lnrpc.Lightning.ListPeers:input_type -> lnrpc.ListPeersRequest
-	12, // 11: lnrpc.Lightning.StopDaemon:input_type -> lnrpc.StopRequest
-	1,  // 12: lnrpc.Lightning.GetInfo:output_type -> lnrpc.GetInfoResponse
-	6,  // 13: lnrpc.Lightning.ConnectPeer:output_type -> lnrpc.ConnectPeerResponse
-	8,  // 14: lnrpc.Lightning.DisconnectPeer:output_type -> lnrpc.DisconnectPeerResponse
-	10, // 15: lnrpc.Lightning.ListPeers:output_type -> lnrpc.ListPeersResponse
-	13, // 16: lnrpc.Lightning.StopDaemon:output_type -> lnrpc.StopResponse
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
+	4,  // 8: lnrpc.Lightning.ConnectPeer:input_type -> lnrpc.ConnectPeerRequest
+	6,  // 9: lnrpc.Lightning.DisconnectPeer:input_type -> lnrpc.DisconnectPeerRequest
+	8,  // 10: lnrpc.Lightning.ListPeers:input_type -> lnrpc.ListPeersRequest
+	11, // 11: lnrpc.Lightning.StopDaemon:input_type -> lnrpc.StopRequest
+	16, // 12: lnrpc.Lightning.NewAddress:input_type -> lnrpc.NewAddressRequest
+	17, // 13: lnrpc.Lightning.WalletBalance:input_type -> lnrpc.WalletBalanceRequest
+	18, // 14: lnrpc.Lightning.ListUnspent:input_type -> lnrpc.ListUnspentRequest
+	19, // 15: lnrpc.Lightning.SendCoins:input_type -> lnrpc.SendCoinsRequest
+	20, // 16: lnrpc.Lightning.GetTransactions:input_type -> lnrpc.GetTransactionsRequest
+	21, // 17: lnrpc.Lightning.OpenChannel:input_type -> lnrpc.OpenChannelRequest
+	21, // 18: lnrpc.Lightning.OpenChannelSync:input_type -> lnrpc.OpenChannelRequest
+	22, // 19: lnrpc.Lightning.ListChannels:input_type -> lnrpc.ListChannelsRequest
+	23, // 20: lnrpc.Lightning.PendingChannels:input_type -> lnrpc.PendingChannelsRequest
+	24, // 21: lnrpc.Lightning.ClosedChannels:input_type -> lnrpc.ClosedChannelsRequest
+	25, // 22: lnrpc.Lightning.ChannelBalance:input_type -> lnrpc.ChannelBalanceRequest
+	26, // 23: lnrpc.Lightning.CloseChannel:input_type -> lnrpc.CloseChannelRequest
+	27, // 24: lnrpc.Lightning.AddInvoice:input_type -> lnrpc.Invoice
+	28, // 25: lnrpc.Lightning.LookupInvoice:input_type -> lnrpc.PaymentHash
+	29, // 26: lnrpc.Lightning.ListInvoices:input_type -> lnrpc.ListInvoiceRequest
+	30, // 27: lnrpc.Lightning.SubscribeInvoices:input_type -> lnrpc.InvoiceSubscription
+	31, // 28: lnrpc.Lightning.DecodePayReq:input_type -> lnrpc.PayReqString
+	32, // 29: lnrpc.Lightning.ListPayments:input_type -> lnrpc.ListPaymentsRequest
+	33, // 30: lnrpc.Lightning.DeletePayment:input_type -> lnrpc.DeletePaymentRequest
+	1,  // 31: lnrpc.Lightning.GetInfo:output_type -> lnrpc.GetInfoResponse
+	5,  // 32: lnrpc.Lightning.ConnectPeer:output_type -> lnrpc.ConnectPeerResponse
+	7,  // 33: lnrpc.Lightning.DisconnectPeer:output_type -> lnrpc.DisconnectPeerResponse
+	9,  // 34: lnrpc.Lightning.ListPeers:output_type -> lnrpc.ListPeersResponse
+	12, // 35: lnrpc.Lightning.StopDaemon:output_type -> lnrpc.StopResponse
+	34, // 36: lnrpc.Lightning.NewAddress:output_type -> lnrpc.NewAddressResponse
+	35, // 37: lnrpc.Lightning.WalletBalance:output_type -> lnrpc.WalletBalanceResponse
+	36, // 38: lnrpc.Lightning.ListUnspent:output_type -> lnrpc.ListUnspentResponse
+	37, // 39: lnrpc.Lightning.SendCoins:output_type -> lnrpc.SendCoinsResponse
+	38, // 40: lnrpc.Lightning.GetTransactions:output_type -> lnrpc.TransactionDetails
+	39, // 41: lnrpc.Lightning.OpenChannel:output_type -> lnrpc.OpenStatusUpdate
+	40, // 42: lnrpc.Lightning.OpenChannelSync:output_type -> lnrpc.ChannelPoint
+	41, // 43: lnrpc.Lightning.ListChannels:output_type -> lnrpc.ListChannelsResponse
+	42, // 44: lnrpc.Lightning.PendingChannels:output_type -> lnrpc.PendingChannelsResponse
+	43, // 45: lnrpc.Lightning.ClosedChannels:output_type -> lnrpc.ClosedChannelsResponse
+	44, // 46: lnrpc.Lightning.ChannelBalance:output_type -> lnrpc.ChannelBalanceResponse
+	45, // 47: lnrpc.Lightning.CloseChannel:output_type -> lnrpc.CloseStatusUpdate
+	46, // 48: lnrpc.Lightning.AddInvoice:output_type -> lnrpc.AddInvoiceResponse
+	27, // 49: lnrpc.Lightning.LookupInvoice:output_type -> lnrpc.Invoice
+	47, // 50: lnrpc.Lightning.ListInvoices:output_type -> lnrpc.ListInvoiceResponse
+	27, // 51: lnrpc.Lightning.SubscribeInvoices:output_type -> lnrpc.Invoice
+	48, // 52: lnrpc.Lightning.DecodePayReq:output_type -> lnrpc.PayReq
+	49, // 53: lnrpc.Lightning.ListPayments:output_type -> lnrpc.ListPaymentsResponse
+	50, // 54: lnrpc.Lightning.DeletePayment:output_type -> lnrpc.DeletePaymentResponse
+	31, // [31:55] is the sub-list for method output_type
+	7,  // [7:31] is the sub-list for method input_type
 	7,  // [7:7] is the sub-list for extension type_name
 	7,  // [7:7] is the sub-list for extension extendee
 	0,  // [0:7] is the sub-list for field type_name
@@ -883,13 +909,18 @@ func file_messages_lnrpc_lightning_proto_init() {
 	if File_messages_lnrpc_lightning_proto != nil {
 		return
 	}
+	file_messages_lnrpc_channel_proto_init()
+	file_messages_lnrpc_feature_proto_init()
+	file_messages_lnrpc_invoice_proto_init()
+	file_messages_lnrpc_payment_proto_init()
+	file_messages_lnrpc_wallet_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_lnrpc_lightning_proto_rawDesc), len(file_messages_lnrpc_lightning_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

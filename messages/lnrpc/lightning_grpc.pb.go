@@ -21,11 +21,30 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Lightning_GetInfo_FullMethodName        = "/lnrpc.Lightning/GetInfo"
-	Lightning_ConnectPeer_FullMethodName    = "/lnrpc.Lightning/ConnectPeer"
-	Lightning_DisconnectPeer_FullMethodName = "/lnrpc.Lightning/DisconnectPeer"
-	Lightning_ListPeers_FullMethodName      = "/lnrpc.Lightning/ListPeers"
-	Lightning_StopDaemon_FullMethodName     = "/lnrpc.Lightning/StopDaemon"
+	Lightning_GetInfo_FullMethodName           = "/lnrpc.Lightning/GetInfo"
+	Lightning_ConnectPeer_FullMethodName       = "/lnrpc.Lightning/ConnectPeer"
+	Lightning_DisconnectPeer_FullMethodName    = "/lnrpc.Lightning/DisconnectPeer"
+	Lightning_ListPeers_FullMethodName         = "/lnrpc.Lightning/ListPeers"
+	Lightning_StopDaemon_FullMethodName        = "/lnrpc.Lightning/StopDaemon"
+	Lightning_NewAddress_FullMethodName        = "/lnrpc.Lightning/NewAddress"
+	Lightning_WalletBalance_FullMethodName     = "/lnrpc.Lightning/WalletBalance"
+	Lightning_ListUnspent_FullMethodName       = "/lnrpc.Lightning/ListUnspent"
+	Lightning_SendCoins_FullMethodName         = "/lnrpc.Lightning/SendCoins"
+	Lightning_GetTransactions_FullMethodName   = "/lnrpc.Lightning/GetTransactions"
+	Lightning_OpenChannel_FullMethodName       = "/lnrpc.Lightning/OpenChannel"
+	Lightning_OpenChannelSync_FullMethodName   = "/lnrpc.Lightning/OpenChannelSync"
+	Lightning_ListChannels_FullMethodName      = "/lnrpc.Lightning/ListChannels"
+	Lightning_PendingChannels_FullMethodName   = "/lnrpc.Lightning/PendingChannels"
+	Lightning_ClosedChannels_FullMethodName    = "/lnrpc.Lightning/ClosedChannels"
+	Lightning_ChannelBalance_FullMethodName    = "/lnrpc.Lightning/ChannelBalance"
+	Lightning_CloseChannel_FullMethodName      = "/lnrpc.Lightning/CloseChannel"
+	Lightning_AddInvoice_FullMethodName        = "/lnrpc.Lightning/AddInvoice"
+	Lightning_LookupInvoice_FullMethodName     = "/lnrpc.Lightning/LookupInvoice"
+	Lightning_ListInvoices_FullMethodName      = "/lnrpc.Lightning/ListInvoices"
+	Lightning_SubscribeInvoices_FullMethodName = "/lnrpc.Lightning/SubscribeInvoices"
+	Lightning_DecodePayReq_FullMethodName      = "/lnrpc.Lightning/DecodePayReq"
+	Lightning_ListPayments_FullMethodName      = "/lnrpc.Lightning/ListPayments"
+	Lightning_DeletePayment_FullMethodName     = "/lnrpc.Lightning/DeletePayment"
 )
 
 // LightningClient is the client API for Lightning service.
@@ -44,6 +63,44 @@ type LightningClient interface {
 	ListPeers(ctx context.Context, in *ListPeersRequest, opts ...grpc.CallOption) (*ListPeersResponse, error)
 	// StopDaemon begins to stop the daemon and returns.
 	StopDaemon(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error)
+	// NewAddress gives out an address of the wallet.
+	NewAddress(ctx context.Context, in *NewAddressRequest, opts ...grpc.CallOption) (*NewAddressResponse, error)
+	// WalletBalance adds up the wallet's coins.
+	WalletBalance(ctx context.Context, in *WalletBalanceRequest, opts ...grpc.CallOption) (*WalletBalanceResponse, error)
+	// ListUnspent lists the wallet's coins that are not set aside.
+	ListUnspent(ctx context.Context, in *ListUnspentRequest, opts ...grpc.CallOption) (*ListUnspentResponse, error)
+	// SendCoins pays to an address on the chain.
+	SendCoins(ctx context.Context, in *SendCoinsRequest, opts ...grpc.CallOption) (*SendCoinsResponse, error)
+	// GetTransactions lists the transactions that pay the wallet or that it paid.
+	GetTransactions(ctx context.Context, in *GetTransactionsRequest, opts ...grpc.CallOption) (*TransactionDetails, error)
+	// OpenChannel opens a channel, and tells when its funding transaction is on its way and when the channel can be used.
+	OpenChannel(ctx context.Context, in *OpenChannelRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[OpenStatusUpdate], error)
+	// OpenChannelSync opens a channel, and returns when its funding transaction is on its way.
+	OpenChannelSync(ctx context.Context, in *OpenChannelRequest, opts ...grpc.CallOption) (*ChannelPoint, error)
+	// ListChannels lists the open channels.
+	ListChannels(ctx context.Context, in *ListChannelsRequest, opts ...grpc.CallOption) (*ListChannelsResponse, error)
+	// PendingChannels lists the channels that are being opened or closed.
+	PendingChannels(ctx context.Context, in *PendingChannelsRequest, opts ...grpc.CallOption) (*PendingChannelsResponse, error)
+	// ClosedChannels lists the channels that were.
+	ClosedChannels(ctx context.Context, in *ClosedChannelsRequest, opts ...grpc.CallOption) (*ClosedChannelsResponse, error)
+	// ChannelBalance adds up the channels.
+	ChannelBalance(ctx context.Context, in *ChannelBalanceRequest, opts ...grpc.CallOption) (*ChannelBalanceResponse, error)
+	// CloseChannel closes a channel, and tells when the closing transaction is on its way and when it is in a block.
+	CloseChannel(ctx context.Context, in *CloseChannelRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CloseStatusUpdate], error)
+	// AddInvoice makes an invoice.
+	AddInvoice(ctx context.Context, in *Invoice, opts ...grpc.CallOption) (*AddInvoiceResponse, error)
+	// LookupInvoice finds an invoice by its payment hash.
+	LookupInvoice(ctx context.Context, in *PaymentHash, opts ...grpc.CallOption) (*Invoice, error)
+	// ListInvoices lists invoices in the order in which they were made.
+	ListInvoices(ctx context.Context, in *ListInvoiceRequest, opts ...grpc.CallOption) (*ListInvoiceResponse, error)
+	// SubscribeInvoices tells of each invoice when it is made and when it is settled.
+	SubscribeInvoices(ctx context.Context, in *InvoiceSubscription, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Invoice], error)
+	// DecodePayReq tells what stands in a payment request.
+	DecodePayReq(ctx context.Context, in *PayReqString, opts ...grpc.CallOption) (*PayReq, error)
+	// ListPayments lists payments in the order in which they were begun.
+	ListPayments(ctx context.Context, in *ListPaymentsRequest, opts ...grpc.CallOption) (*ListPaymentsResponse, error)
+	// DeletePayment forgets a payment that has ended, or its failed attempts.
+	DeletePayment(ctx context.Context, in *DeletePaymentRequest, opts ...grpc.CallOption) (*DeletePaymentResponse, error)
 }
 
 type lightningClient struct {
@@ -104,6 +161,223 @@ func (c *lightningClient) StopDaemon(ctx context.Context, in *StopRequest, opts 
 	return out, nil
 }
 
+func (c *lightningClient) NewAddress(ctx context.Context, in *NewAddressRequest, opts ...grpc.CallOption) (*NewAddressResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(NewAddressResponse)
+	err := c.cc.Invoke(ctx, Lightning_NewAddress_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) WalletBalance(ctx context.Context, in *WalletBalanceRequest, opts ...grpc.CallOption) (*WalletBalanceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WalletBalanceResponse)
+	err := c.cc.Invoke(ctx, Lightning_WalletBalance_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) ListUnspent(ctx context.Context, in *ListUnspentRequest, opts ...grpc.CallOption) (*ListUnspentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListUnspentResponse)
+	err := c.cc.Invoke(ctx, Lightning_ListUnspent_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) SendCoins(ctx context.Context, in *SendCoinsRequest, opts ...grpc.CallOption) (*SendCoinsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SendCoinsResponse)
+	err := c.cc.Invoke(ctx, Lightning_SendCoins_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) GetTransactions(ctx context.Context, in *GetTransactionsRequest, opts ...grpc.CallOption) (*TransactionDetails, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TransactionDetails)
+	err := c.cc.Invoke(ctx, Lightning_GetTransactions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) OpenChannel(ctx context.Context, in *OpenChannelRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[OpenStatusUpdate], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Lightning_ServiceDesc.Streams[0], Lightning_OpenChannel_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[OpenChannelRequest, OpenStatusUpdate]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Lightning_OpenChannelClient = grpc.ServerStreamingClient[OpenStatusUpdate]
+
+func (c *lightningClient) OpenChannelSync(ctx context.Context, in *OpenChannelRequest, opts ...grpc.CallOption) (*ChannelPoint, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChannelPoint)
+	err := c.cc.Invoke(ctx, Lightning_OpenChannelSync_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) ListChannels(ctx context.Context, in *ListChannelsRequest, opts ...grpc.CallOption) (*ListChannelsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListChannelsResponse)
+	err := c.cc.Invoke(ctx, Lightning_ListChannels_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) PendingChannels(ctx context.Context, in *PendingChannelsRequest, opts ...grpc.CallOption) (*PendingChannelsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PendingChannelsResponse)
+	err := c.cc.Invoke(ctx, Lightning_PendingChannels_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) ClosedChannels(ctx context.Context, in *ClosedChannelsRequest, opts ...grpc.CallOption) (*ClosedChannelsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ClosedChannelsResponse)
+	err := c.cc.Invoke(ctx, Lightning_ClosedChannels_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) ChannelBalance(ctx context.Context, in *ChannelBalanceRequest, opts ...grpc.CallOption) (*ChannelBalanceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChannelBalanceResponse)
+	err := c.cc.Invoke(ctx, Lightning_ChannelBalance_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) CloseChannel(ctx context.Context, in *CloseChannelRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CloseStatusUpdate], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Lightning_ServiceDesc.Streams[1], Lightning_CloseChannel_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[CloseChannelRequest, CloseStatusUpdate]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Lightning_CloseChannelClient = grpc.ServerStreamingClient[CloseStatusUpdate]
+
+func (c *lightningClient) AddInvoice(ctx context.Context, in *Invoice, opts ...grpc.CallOption) (*AddInvoiceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AddInvoiceResponse)
+	err := c.cc.Invoke(ctx, Lightning_AddInvoice_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) LookupInvoice(ctx context.Context, in *PaymentHash, opts ...grpc.CallOption) (*Invoice, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Invoice)
+	err := c.cc.Invoke(ctx, Lightning_LookupInvoice_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) ListInvoices(ctx context.Context, in *ListInvoiceRequest, opts ...grpc.CallOption) (*ListInvoiceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListInvoiceResponse)
+	err := c.cc.Invoke(ctx, Lightning_ListInvoices_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) SubscribeInvoices(ctx context.Context, in *InvoiceSubscription, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Invoice], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Lightning_ServiceDesc.Streams[2], Lightning_SubscribeInvoices_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[InvoiceSubscription, Invoice]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Lightning_SubscribeInvoicesClient = grpc.ServerStreamingClient[Invoice]
+
+func (c *lightningClient) DecodePayReq(ctx context.Context, in *PayReqString, opts ...grpc.CallOption) (*PayReq, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PayReq)
+	err := c.cc.Invoke(ctx, Lightning_DecodePayReq_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) ListPayments(ctx context.Context, in *ListPaymentsRequest, opts ...grpc.CallOption) (*ListPaymentsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPaymentsResponse)
+	err := c.cc.Invoke(ctx, Lightning_ListPayments_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) DeletePayment(ctx context.Context, in *DeletePaymentRequest, opts ...grpc.CallOption) (*DeletePaymentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeletePaymentResponse)
+	err := c.cc.Invoke(ctx, Lightning_DeletePayment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LightningServer is the server API for Lightning service.
 // All implementations must embed UnimplementedLightningServer
 // for forward compatibility.
@@ -120,6 +394,44 @@ type LightningServer interface {
 	ListPeers(context.Context, *ListPeersRequest) (*ListPeersResponse, error)
 	// StopDaemon begins to stop the daemon and returns.
 	StopDaemon(context.Context, *StopRequest) (*StopResponse, error)
+	// NewAddress gives out an address of the wallet.
+	NewAddress(context.Context, *NewAddressRequest) (*NewAddressResponse, error)
+	// WalletBalance adds up the wallet's coins.
+	WalletBalance(context.Context, *WalletBalanceRequest) (*WalletBalanceResponse, error)
+	// ListUnspent lists the wallet's coins that are not set aside.
+	ListUnspent(context.Context, *ListUnspentRequest) (*ListUnspentResponse, error)
+	// SendCoins pays to an address on the chain.
+	SendCoins(context.Context, *SendCoinsRequest) (*SendCoinsResponse, error)
+	// GetTransactions lists the transactions that pay the wallet or that it paid.
+	GetTransactions(context.Context, *GetTransactionsRequest) (*TransactionDetails, error)
+	// OpenChannel opens a channel, and tells when its funding transaction is on its way and when the channel can be used.
+	OpenChannel(*OpenChannelRequest, grpc.ServerStreamingServer[OpenStatusUpdate]) error
+	// OpenChannelSync opens a channel, and returns when its funding transaction is on its way.
+	OpenChannelSync(context.Context, *OpenChannelRequest) (*ChannelPoint, error)
+	// ListChannels lists the open channels.
+	ListChannels(context.Context, *ListChannelsRequest) (*ListChannelsResponse, error)
+	// PendingChannels lists the channels that are being opened or closed.
+	PendingChannels(context.Context, *PendingChannelsRequest) (*PendingChannelsResponse, error)
+	// ClosedChannels lists the channels that were.
+	ClosedChannels(context.Context, *ClosedChannelsRequest) (*ClosedChannelsResponse, error)
+	// ChannelBalance adds up the channels.
+	ChannelBalance(context.Context, *ChannelBalanceRequest) (*ChannelBalanceResponse, error)
+	// CloseChannel closes a channel, and tells when the closing transaction is on its way and when it is in a block.
+	CloseChannel(*CloseChannelRequest, grpc.ServerStreamingServer[CloseStatusUpdate]) error
+	// AddInvoice makes an invoice.
+	AddInvoice(context.Context, *Invoice) (*AddInvoiceResponse, error)
+	// LookupInvoice finds an invoice by its payment hash.
+	LookupInvoice(context.Context, *PaymentHash) (*Invoice, error)
+	// ListInvoices lists invoices in the order in which they were made.
+	ListInvoices(context.Context, *ListInvoiceRequest) (*ListInvoiceResponse, error)
+	// SubscribeInvoices tells of each invoice when it is made and when it is settled.
+	SubscribeInvoices(*InvoiceSubscription, grpc.ServerStreamingServer[Invoice]) error
+	// DecodePayReq tells what stands in a payment request.
+	DecodePayReq(context.Context, *PayReqString) (*PayReq, error)
+	// ListPayments lists payments in the order in which they were begun.
+	ListPayments(context.Context, *ListPaymentsRequest) (*ListPaymentsResponse, error)
+	// DeletePayment forgets a payment that has ended, or its failed attempts.
+	DeletePayment(context.Context, *DeletePaymentRequest) (*DeletePaymentResponse, error)
 	mustEmbedUnimplementedLightningServer()
 }
 
@@ -144,6 +456,63 @@ func (UnimplementedLightningServer) ListPeers(context.Context, *ListPeersRequest
 }
 func (UnimplementedLightningServer) StopDaemon(context.Context, *StopRequest) (*StopResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method StopDaemon not implemented")
+}
+func (UnimplementedLightningServer) NewAddress(context.Context, *NewAddressRequest) (*NewAddressResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method NewAddress not implemented")
+}
+func (UnimplementedLightningServer) WalletBalance(context.Context, *WalletBalanceRequest) (*WalletBalanceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WalletBalance not implemented")
+}
+func (UnimplementedLightningServer) ListUnspent(context.Context, *ListUnspentRequest) (*ListUnspentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListUnspent not implemented")
+}
+func (UnimplementedLightningServer) SendCoins(context.Context, *SendCoinsRequest) (*SendCoinsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SendCoins not implemented")
+}
+func (UnimplementedLightningServer) GetTransactions(context.Context, *GetTransactionsRequest) (*TransactionDetails, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetTransactions not implemented")
+}
+func (UnimplementedLightningServer) OpenChannel(*OpenChannelRequest, grpc.ServerStreamingServer[OpenStatusUpdate]) error {
+	return status.Error(codes.Unimplemented, "method OpenChannel not implemented")
+}
+func (UnimplementedLightningServer) OpenChannelSync(context.Context, *OpenChannelRequest) (*ChannelPoint, error) {
+	return nil, status.Error(codes.Unimplemented, "method OpenChannelSync not implemented")
+}
+func (UnimplementedLightningServer) ListChannels(context.Context, *ListChannelsRequest) (*ListChannelsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListChannels not implemented")
+}
+func (UnimplementedLightningServer) PendingChannels(context.Context, *PendingChannelsRequest) (*PendingChannelsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PendingChannels not implemented")
+}
+func (UnimplementedLightningServer) ClosedChannels(context.Context, *ClosedChannelsRequest) (*ClosedChannelsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ClosedChannels not implemented")
+}
+func (UnimplementedLightningServer) ChannelBalance(context.Context, *ChannelBalanceRequest) (*ChannelBalanceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ChannelBalance not implemented")
+}
+func (UnimplementedLightningServer) CloseChannel(*CloseChannelRequest, grpc.ServerStreamingServer[CloseStatusUpdate]) error {
+	return status.Error(codes.Unimplemented, "method CloseChannel not implemented")
+}
+func (UnimplementedLightningServer) AddInvoice(context.Context, *Invoice) (*AddInvoiceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddInvoice not implemented")
+}
+func (UnimplementedLightningServer) LookupInvoice(context.Context, *PaymentHash) (*Invoice, error) {
+	return nil, status.Error(codes.Unimplemented, "method LookupInvoice not implemented")
+}
+func (UnimplementedLightningServer) ListInvoices(context.Context, *ListInvoiceRequest) (*ListInvoiceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListInvoices not implemented")
+}
+func (UnimplementedLightningServer) SubscribeInvoices(*InvoiceSubscription, grpc.ServerStreamingServer[Invoice]) error {
+	return status.Error(codes.Unimplemented, "method SubscribeInvoices not implemented")
+}
+func (UnimplementedLightningServer) DecodePayReq(context.Context, *PayReqString) (*PayReq, error) {
+	return nil, status.Error(codes.Unimplemented, "method DecodePayReq not implemented")
+}
+func (UnimplementedLightningServer) ListPayments(context.Context, *ListPaymentsRequest) (*ListPaymentsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPayments not implemented")
+}
+func (UnimplementedLightningServer) DeletePayment(context.Context, *DeletePaymentRequest) (*DeletePaymentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeletePayment not implemented")
 }
 func (UnimplementedLightningServer) mustEmbedUnimplementedLightningServer() {}
 func (UnimplementedLightningServer) testEmbeddedByValue()                   {}
@@ -256,6 +625,327 @@ func _Lightning_StopDaemon_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Lightning_NewAddress_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(NewAddressRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).NewAddress(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_NewAddress_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).NewAddress(ctx, req.(*NewAddressRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_WalletBalance_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WalletBalanceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).WalletBalance(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_WalletBalance_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).WalletBalance(ctx, req.(*WalletBalanceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_ListUnspent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListUnspentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).ListUnspent(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_ListUnspent_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).ListUnspent(ctx, req.(*ListUnspentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_SendCoins_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SendCoinsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).SendCoins(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_SendCoins_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).SendCoins(ctx, req.(*SendCoinsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_GetTransactions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetTransactionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).GetTransactions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_GetTransactions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).GetTransactions(ctx, req.(*GetTransactionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_OpenChannel_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(OpenChannelRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(LightningServer).OpenChannel(m, &grpc.GenericServerStream[OpenChannelRequest, OpenStatusUpdate]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Lightning_OpenChannelServer = grpc.ServerStreamingServer[OpenStatusUpdate]
+
+func _Lightning_OpenChannelSync_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(OpenChannelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).OpenChannelSync(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_OpenChannelSync_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).OpenChannelSync(ctx, req.(*OpenChannelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_ListChannels_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListChannelsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).ListChannels(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_ListChannels_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).ListChannels(ctx, req.(*ListChannelsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_PendingChannels_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PendingChannelsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).PendingChannels(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_PendingChannels_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).PendingChannels(ctx, req.(*PendingChannelsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_ClosedChannels_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ClosedChannelsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).ClosedChannels(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_ClosedChannels_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).ClosedChannels(ctx, req.(*ClosedChannelsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_ChannelBalance_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChannelBalanceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).ChannelBalance(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_ChannelBalance_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).ChannelBalance(ctx, req.(*ChannelBalanceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_CloseChannel_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(CloseChannelRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(LightningServer).CloseChannel(m, &grpc.GenericServerStream[CloseChannelRequest, CloseStatusUpdate]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Lightning_CloseChannelServer = grpc.ServerStreamingServer[CloseStatusUpdate]
+
+func _Lightning_AddInvoice_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Invoice)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).AddInvoice(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_AddInvoice_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).AddInvoice(ctx, req.(*Invoice))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_LookupInvoice_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PaymentHash)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).LookupInvoice(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_LookupInvoice_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).LookupInvoice(ctx, req.(*PaymentHash))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_ListInvoices_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListInvoiceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).ListInvoices(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_ListInvoices_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).ListInvoices(ctx, req.(*ListInvoiceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_SubscribeInvoices_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(InvoiceSubscription)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(LightningServer).SubscribeInvoices(m, &grpc.GenericServerStream[InvoiceSubscription, Invoice]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Lightning_SubscribeInvoicesServer = grpc.ServerStreamingServer[Invoice]
+
+func _Lightning_DecodePayReq_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PayReqString)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).DecodePayReq(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_DecodePayReq_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).DecodePayReq(ctx, req.(*PayReqString))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_ListPayments_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPaymentsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).ListPayments(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_ListPayments_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).ListPayments(ctx, req.(*ListPaymentsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_DeletePayment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeletePaymentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).DeletePayment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_DeletePayment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).DeletePayment(ctx, req.(*DeletePaymentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Lightning_ServiceDesc is the grpc.ServiceDesc for Lightning service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -283,7 +973,87 @@ var Lightning_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "StopDaemon",
 			Handler:    _Lightning_StopDaemon_Handler,
 		},
+		{
+			MethodName: "NewAddress",
+			Handler:    _Lightning_NewAddress_Handler,
+		},
+		{
+			MethodName: "WalletBalance",
+			Handler:    _Lightning_WalletBalance_Handler,
+		},
+		{
+			MethodName: "ListUnspent",
+			Handler:    _Lightning_ListUnspent_Handler,
+		},
+		{
+			MethodName: "SendCoins",
+			Handler:    _Lightning_SendCoins_Handler,
+		},
+		{
+			MethodName: "GetTransactions",
+			Handler:    _Lightning_GetTransactions_Handler,
+		},
+		{
+			MethodName: "OpenChannelSync",
+			Handler:    _Lightning_OpenChannelSync_Handler,
+		},
+		{
+			MethodName: "ListChannels",
+			Handler:    _Lightning_ListChannels_Handler,
+		},
+		{
+			MethodName: "PendingChannels",
+			Handler:    _Lightning_PendingChannels_Handler,
+		},
+		{
+			MethodName: "ClosedChannels",
+			Handler:    _Lightning_ClosedChannels_Handler,
+		},
+		{
+			MethodName: "ChannelBalance",
+			Handler:    _Lightning_ChannelBalance_Handler,
+		},
+		{
+			MethodName: "AddInvoice",
+			Handler:    _Lightning_AddInvoice_Handler,
+		},
+		{
+			MethodName: "LookupInvoice",
+			Handler:    _Lightning_LookupInvoice_Handler,
+		},
+		{
+			MethodName: "ListInvoices",
+			Handler:    _Lightning_ListInvoices_Handler,
+		},
+		{
+			MethodName: "DecodePayReq",
+			Handler:    _Lightning_DecodePayReq_Handler,
+		},
+		{
+			MethodName: "ListPayments",
+			Handler:    _Lightning_ListPayments_Handler,
+		},
+		{
+			MethodName: "DeletePayment",
+			Handler:    _Lightning_DeletePayment_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "OpenChannel",
+			Handler:       _Lightning_OpenChannel_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "CloseChannel",
+			Handler:       _Lightning_CloseChannel_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "SubscribeInvoices",
+			Handler:       _Lightning_SubscribeInvoices_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "messages/lnrpc/lightning.proto",
 }
