@@ -47,9 +47,9 @@ var arrows = map[string][]string{
 	"messages":    {},
 }
 
-// withoutCore are the folders under actors/ which are not split into a pure core and a shell: the kernel, and the root of
-// the tree.
-var withoutCore = []string{"actors/durable", "actors/node"}
+// withoutCore are the folders under actors/ which are not split into a pure core and a shell: the kernel, the root of the
+// tree, and the door to the chain, which decides nothing.
+var withoutCore = []string{"actors/durable", "actors/node", "actors/onchain"}
 
 // isCore tells whether the file at p belongs to a pure core: every file of an actor's package but shell.go and shell_*.go.
 func isCore(p string) bool {
