@@ -99,7 +99,6 @@ type ClosedInfo struct {
 
 	Kind      CloseKind
 	Reason    string // for people; may be empty
-	Initiator Side   // who asked to close
 	ClosingTx chainhash.Hash
 	Height    uint32            // at which we knew that it is gone for good
 	Settled   wire.MilliSatoshi // our balance at the end
