@@ -20,6 +20,7 @@ import (
 	_ "stormcell/messages/journal"
 	_ "stormcell/messages/peerbook"
 	"stormcell/messages/record"
+	_ "stormcell/messages/registry"
 )
 
 const (

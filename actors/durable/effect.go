@@ -44,10 +44,13 @@ type StopTimer struct {
 	Key string
 }
 
+// Page says which columns to read.
+type Page = persistence.Page
+
 // Load reads a page of columns and sends it to the actor as Loaded.
 type Load struct {
 	Tag  any
-	Page persistence.Page
+	Page Page
 }
 
 // Loaded answers Load. Err is set when the columns could not be read; Columns is then empty.

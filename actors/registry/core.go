@@ -1,0 +1,128 @@
+// Package registry is the actor that knows which channels a node has: it gives out their key indexes, each once and for
+// ever, and holds what is needed to find a channel. Channels tell it where they stand in their own commits, so that it is
+// never behind. A channel that is gone leaves the state and becomes a column.
+package registry
+
+import (
+	"fmt"
+	"math"
+
+	"google.golang.org/protobuf/proto"
+
+	"stormcell/actors/durable"
+	pb "stormcell/messages/registry"
+)
+
+// gonePrefix begins the keys of the columns of channels that are gone.
+const gonePrefix = "registry/gone/"
+
+// Core is the logic of the registry.
+type Core struct{ Limits Limits }
+
+var _ durable.Core[*State] = Core{}
+
+// Kind is how the registry is registered.
+func Kind() durable.Kind { return durable.Kind{Name: Address.Kind(), Mailbox: 4096} }
+
+// Recover implements durable.Core.
+func (Core) Recover(_ durable.Address, snapshot proto.Message) (*State, error) {
+	s := newState()
+	if snapshot == nil {
+		return s, nil
+	}
+	stored := snapshot.(*pb.Registry)
+	s.next, s.gone = stored.GetNextIndex(), stored.GetGone()
+	for _, c := range stored.GetChannels() {
+		s.channels[c.GetKeyIndex()] = c
+	}
+	return s, nil
+}
+
+// Apply implements durable.Core.
+func (Core) Apply(s *State, event proto.Message) { s.apply(event) }
+
+// Snapshot implements durable.Core.
+func (Core) Snapshot(s *State) proto.Message {
+	return &pb.Registry{NextIndex: s.next, Gone: s.gone, Channels: s.roster()}
+}
+
+// Resume implements durable.Core: the registry has nothing to do by itself.
+func (Core) Resume(*State, durable.Env) durable.Outcome { return durable.Outcome{} }
+
+// Decide implements durable.Core.
+func (c Core) Decide(s *State, m durable.Message, _ durable.Env) durable.Outcome {
+	switch body := m.Body.(type) {
+	case *pb.Channel:
+		return told(s, body)
+	case Reserve:
+		return c.reserve(s, m, body)
+	case Forgo:
+		return durable.Outcome{Stage: []proto.Message{&pb.Forgone{Index: body.Index}}}
+	case Find:
+		return answer(m, s.channels[body.Index])
+	case Roster:
+		return answer(m, s.roster())
+	case Gone:
+		return durable.Outcome{Release: []durable.Effect{durable.Load{
+			Tag: m.Asker, Page: durable.Page{Prefix: gonePrefix, After: body.After, Limit: MaxPage},
+		}}}
+	case durable.Loaded:
+		return loaded(body)
+	default:
+		panic(fmt.Sprintf("registry: unknown message %T", m.Body))
+	}
+}
+
+// told notes where a channel stands.
+func told(s *State, c *pb.Channel) durable.Outcome {
+	if s.channels[c.GetKeyIndex()] == nil && c.GetStanding() == pb.Standing_GONE {
+		return durable.Outcome{} // it was noted before
+	}
+	out := durable.Outcome{Events: []proto.Message{c}}
+	if hadFunding(c) && c.GetStanding() == pb.Standing_GONE {
+		out.Put = []durable.Column{{Key: fmt.Sprintf("%s%016x", gonePrefix, s.gone), Value: c}}
+	}
+	return out
+}
+
+// reserve gives out the next key index.
+func (c Core) reserve(s *State, m durable.Message, want Reserve) durable.Outcome {
+	peers, all, taken := s.pending(&want)
+	switch {
+	case s.next == math.MaxInt32: // the last that a key can be derived for, unhardened (BIP 32)
+		return durable.Outcome{Refuse: ErrExhausted}
+	case taken:
+		return durable.Outcome{Refuse: ErrTaken}
+	case !want.Opener && peers >= c.Limits.PerPeer:
+		return durable.Outcome{Refuse: ErrTooMany}
+	case !want.Opener && all >= c.Limits.All:
+		return durable.Outcome{Refuse: ErrFull}
+	}
+	out := answer(m, s.next)
+	out.Events = []proto.Message{&pb.IndexGiven{Index: s.next}}
+	out.Stage = []proto.Message{&pb.Reserved{
+		Index: s.next, Peer: want.Peer[:], Opener: want.Opener, TemporaryId: want.TemporaryID[:],
+	}}
+	return out
+}
+
+// loaded answers who asked for channels that are gone.
+func loaded(page durable.Loaded) durable.Outcome {
+	asker := page.Tag.(durable.Asker)
+	var out GonePage
+	for _, column := range page.Columns {
+		out.Channels = append(out.Channels, column.Value.(*pb.Channel))
+	}
+	if n := len(page.Columns); n == MaxPage {
+		out.Next = page.Columns[n-1].Key
+	}
+	reply := durable.Reply{To: asker, Body: out}
+	if page.Err != nil {
+		reply.Body = fmt.Errorf("read the channels that are gone: %w", page.Err)
+	}
+	return durable.Outcome{Release: []durable.Effect{reply}}
+}
+
+func answer(m durable.Message, body any) durable.Outcome {
+	return durable.Outcome{Release: []durable.Effect{durable.Reply{To: m.Asker, Body: body}}}
+}

@@ -1,0 +1,76 @@
+package registry
+
+import (
+	"errors"
+
+	"github.com/lightningnetwork/lnd/lnwire"
+
+	"stormcell/actors/durable"
+	pb "stormcell/messages/registry"
+)
+
+// Address is where the one registry of a node lives.
+const Address durable.Address = "registry/main"
+
+// Refusals.
+var (
+	// ErrTooMany: the peer has as many channels pending as it may have.
+	ErrTooMany = errors.New("the peer has too many pending channels already")
+	// ErrFull: all peers together have as many channels pending as they may have.
+	ErrFull = errors.New("there are too many pending channels already")
+	// ErrTaken: the peer has a channel with that temporary id already.
+	ErrTaken = errors.New("the temporary channel id is in use")
+	// ErrExhausted: there are no more key indexes.
+	ErrExhausted = errors.New("all key indexes have been given out")
+)
+
+// Limits bound the channels that peers open with us and whose funding is not confirmed.
+type Limits struct {
+	PerPeer int
+	All     int
+}
+
+// DefaultLimits are what most nodes want.
+func DefaultLimits() Limits { return Limits{PerPeer: 3, All: 300} }
+
+// What the registry can be asked, besides what channels tell it. All of it is volatile.
+type (
+	// Reserve asks for a key index that was never used, for a channel that begins. The answer is a uint32. The reservation
+	// counts as a pending channel until the channel tells where it stands, or Forgo. Refused with ErrTooMany, ErrFull,
+	// ErrTaken and ErrExhausted.
+	Reserve struct {
+		Peer        [33]byte
+		TemporaryID [32]byte
+		Opener      bool // we open it: no limit counts
+	}
+
+	// Forgo says that nothing came of a reservation. Nobody answers.
+	Forgo struct{ Index uint32 }
+
+	// Find asks for a channel that is not gone. The answer is a *pb.Channel, nil when there is none; it must not be changed.
+	Find struct{ Index uint32 }
+
+	// Roster asks for all channels that are not gone. The answer is a []*pb.Channel by key index; they must not be changed.
+	Roster struct{}
+
+	// Gone asks for channels that are gone and had a funding: at most MaxPage, in the order in which they ended, after the
+	// given one. The answer is a GonePage.
+	Gone struct{ After string }
+)
+
+// MaxPage is how many channels a page has.
+const MaxPage = 500
+
+// GonePage answers Gone. Next is for the next page's After; empty after the last page.
+type GonePage struct {
+	Channels []*pb.Channel
+	Next     string
+}
+
+// firstAlias is where the short ids begin that can be no place in a chain for a long time: block 16,000,000, where other
+// implementations put their aliases too.
+var firstAlias = lnwire.ShortChannelID{BlockHeight: 16_000_000}.ToUint64()
+
+// Alias is the short channel id that we have the peer use for the channel with that key index, before the funding is
+// confirmed and in place of its real one (BOLT 2, "The `channel_ready` Message"). No two channels of the node share one.
+func Alias(keyIndex uint32) uint64 { return firstAlias + uint64(keyIndex) }
