@@ -18,6 +18,7 @@ import (
 	_ "stormcell/messages/channel"
 	_ "stormcell/messages/durable"
 	_ "stormcell/messages/journal"
+	_ "stormcell/messages/monitor"
 	_ "stormcell/messages/peerbook"
 	"stormcell/messages/record"
 	_ "stormcell/messages/registry"

@@ -166,16 +166,21 @@ func (c *Contract) funding(
 }
 
 func (r *reader) commitment(c *Contract, p *pb.Commitment) *Commitment {
+	a := r.fundingOf(c, p)
+	a.Signature, a.HTLCSignatures = r.signature(p.GetSignature()), r.signatures(p.GetHtlcSignatures())
+	return a
+}
+
+// fundingOf reads a commitment without its signatures.
+func (r *reader) fundingOf(c *Contract, p *pb.Commitment) *Commitment {
 	var outpoint btcwire.OutPoint
 	r.bytes("funding txid", outpoint.Hash[:], p.GetOutpoint().GetTxid())
 	outpoint.Index = p.GetOutpoint().GetIndex()
 	return &Commitment{
 		Funding: c.funding(outpoint, btcutil.Amount(p.GetCapacitySat()),
 			r.key("funding key", p.GetLocalFundingKey()), r.key("funding key", p.GetRemoteFundingKey())),
-		FundingKey:     p.GetFundingKeyIndex(),
-		Balance:        [2]wire.MilliSatoshi{wire.MilliSatoshi(p.GetLocalMsat()), wire.MilliSatoshi(p.GetRemoteMsat())},
-		Signature:      r.signature(p.GetSignature()),
-		HTLCSignatures: r.signatures(p.GetHtlcSignatures()),
+		FundingKey: p.GetFundingKeyIndex(),
+		Balance:    [2]wire.MilliSatoshi{wire.MilliSatoshi(p.GetLocalMsat()), wire.MilliSatoshi(p.GetRemoteMsat())},
 	}
 }
 

@@ -21,7 +21,9 @@ func (t *turn) fail(why *pb.Closing) {
 	t.event(&pb.Failed{Closing: why})
 	t.refuseAllWaiting(refuse(pb.RefusalCode_NOT_OPEN, "the channel is closing"))
 	t.stage(&pb.Unlinked{})
-	if !why.GetBehind() {
+	if why.GetBehind() {
+		t.monitor(&pb.MonitorUpdate{Behind: true})
+	} else {
 		t.publishLatest()
 	}
 }
@@ -78,6 +80,7 @@ func (t *turn) fundingSpent(body FundingSpent) error {
 	}
 	if t.hasAgreed(body.Tx) {
 		t.event(&pb.Closed{})
+		t.monitor(&pb.MonitorUpdate{Finished: true})
 		t.out.Done = true
 		return nil
 	}

@@ -1,9 +1,14 @@
 package channel
 
 import (
+	"fmt"
+
 	"github.com/btcsuite/btcd/btcec/v2"
 
+	"stormcell/chain/bolt3"
+	"stormcell/chain/fees"
 	pb "stormcell/messages/channel"
+	"stormcell/peer/wire"
 )
 
 // signedCommitment is a commitment of the owner as its monitor has to know it.
@@ -26,4 +31,38 @@ func (c *Commitments) signedCommitment(
 		out.Active = append(out.Active, on)
 	}
 	return out
+}
+
+// Rebuild gives the commitments of the owner that a monitor was told of, one for each funding, from the owner's
+// per-commitment point.
+func Rebuild(
+	contract *pb.Contract, owner Side, told *pb.SignedCommitment, point *btcec.PublicKey,
+) ([]*bolt3.Commitment, error) {
+	r := &reader{}
+	c := Commitments{Contract: r.contract(contract)}
+	spec := bolt3.Spec{Number: told.GetNumber(), FeeRate: fees.SatPerKW(told.GetSatPerKw())}
+	for _, p := range told.GetHtlcs() {
+		h := bolt3.HTLC{
+			ID: p.GetId(), Direction: bolt3.Received, Amount: wire.MilliSatoshi(p.GetAmountMsat()), Expiry: p.GetExpiry(),
+		}
+		if sideOf(p.GetBy()) == owner {
+			h.Direction = bolt3.Offered
+		}
+		r.bytes("payment hash", h.PaymentHash[:], p.GetPaymentHash())
+		spec.HTLCs = append(spec.HTLCs, h)
+	}
+	out := make([]*bolt3.Commitment, 0, len(told.GetActive()))
+	for _, p := range told.GetActive() {
+		a := r.fundingOf(&c.Contract, p)
+		if r.err != nil {
+			return nil, r.err
+		}
+		spec.ToBroadcaster, spec.ToCountersigner = a.Balance[owner], a.Balance[owner.Other()]
+		built, err := a.Funding.Commitment(c.role(owner), spec, point)
+		if err != nil {
+			return nil, fmt.Errorf("rebuild %s commitment %d: %w", owner, told.GetNumber(), err)
+		}
+		out = append(out, built)
+	}
+	return out, r.err
 }

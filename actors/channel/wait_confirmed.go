@@ -104,6 +104,7 @@ func (t *turn) forget(height uint32) bool {
 		return false
 	}
 	t.event(&pb.Abandoned{Reason: fmt.Sprintf("the peer did not fund the channel within %d blocks", forgetAfter)})
+	t.monitor(&pb.MonitorUpdate{Finished: true})
 	t.out.Done = true
 	return true
 }

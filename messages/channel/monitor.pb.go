@@ -26,12 +26,16 @@ const (
 
 // MonitorUpdate is one commit's worth of news.
 type MonitorUpdate struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Contract      *Contract              `protobuf:"bytes,1,opt,name=contract,proto3" json:"contract,omitempty"` // in the first update only
-	Remote        *SignedCommitment      `protobuf:"bytes,2,opt,name=remote,proto3" json:"remote,omitempty"`     // we signed this commitment of the peer
-	Local         *SignedCommitment      `protobuf:"bytes,3,opt,name=local,proto3" json:"local,omitempty"`       // the peer signed this commitment of ours; all earlier ones are revoked
-	Revocation    *Revocation            `protobuf:"bytes,4,opt,name=revocation,proto3" json:"revocation,omitempty"`
-	Preimages     []*Preimage            `protobuf:"bytes,5,rep,name=preimages,proto3" json:"preimages,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Contract   *Contract              `protobuf:"bytes,1,opt,name=contract,proto3" json:"contract,omitempty"` // in the first update only
+	Remote     *SignedCommitment      `protobuf:"bytes,2,opt,name=remote,proto3" json:"remote,omitempty"`     // we signed this commitment of the peer
+	Local      *SignedCommitment      `protobuf:"bytes,3,opt,name=local,proto3" json:"local,omitempty"`       // the peer signed this commitment of ours; all earlier ones are revoked
+	Revocation *Revocation            `protobuf:"bytes,4,opt,name=revocation,proto3" json:"revocation,omitempty"`
+	Preimages  []*Preimage            `protobuf:"bytes,5,rep,name=preimages,proto3" json:"preimages,omitempty"`
+	// finished: no commitment can be on the chain any more, neither now nor after any reorganisation that matters.
+	Finished bool `protobuf:"varint,6,opt,name=finished,proto3" json:"finished,omitempty"`
+	// behind: the peer proved that we lost state. No commitment of ours may ever be published.
+	Behind        bool `protobuf:"varint,7,opt,name=behind,proto3" json:"behind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -99,6 +103,20 @@ func (x *MonitorUpdate) GetPreimages() []*Preimage {
 		return x.Preimages
 	}
 	return nil
+}
+
+func (x *MonitorUpdate) GetFinished() bool {
+	if x != nil {
+		return x.Finished
+	}
+	return false
+}
+
+func (x *MonitorUpdate) GetBehind() bool {
+	if x != nil {
+		return x.Behind
+	}
+	return false
 }
 
 // SignedCommitment is one commitment on every active funding.
@@ -325,7 +343,8 @@ func (x *Revocation) GetSecret() []byte {
 }
 
 // Recorded says that whoever waited for a preimage has it in a store of its own, and needs it from nobody any more. Until
-// then the monitor keeps it. The waiter of an HTLC of ours sends it in the commit that records HTLCSettled.
+// then the monitor keeps it. The waiter of an HTLC of ours sends it in the commit that records HTLCSettled. Preimages of the
+// peer's HTLCs are needed on the chain, and are kept until the removal is irrevocable whatever is recorded.
 type Recorded struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	By            Side                   `protobuf:"varint,1,opt,name=by,proto3,enum=stormcell.channel.Side" json:"by,omitempty"` // who offered the HTLC
@@ -443,7 +462,7 @@ var File_messages_channel_monitor_proto protoreflect.FileDescriptor
 
 const file_messages_channel_monitor_proto_rawDesc = "" +
 	"\n" +
-	"\x1emessages/channel/monitor.proto\x12\x11stormcell.channel\x1a\x1cmessages/channel/types.proto\x1a\x1cmessages/record/record.proto\"\xc4\x02\n" +
+	"\x1emessages/channel/monitor.proto\x12\x11stormcell.channel\x1a\x1cmessages/channel/types.proto\x1a\x1cmessages/record/record.proto\"\xf8\x02\n" +
 	"\rMonitorUpdate\x127\n" +
 	"\bcontract\x18\x01 \x01(\v2\x1b.stormcell.channel.ContractR\bcontract\x12;\n" +
 	"\x06remote\x18\x02 \x01(\v2#.stormcell.channel.SignedCommitmentR\x06remote\x129\n" +
@@ -451,7 +470,9 @@ const file_messages_channel_monitor_proto_rawDesc = "" +
 	"\n" +
 	"revocation\x18\x04 \x01(\v2\x1d.stormcell.channel.RevocationR\n" +
 	"revocation\x129\n" +
-	"\tpreimages\x18\x05 \x03(\v2\x1b.stormcell.channel.PreimageR\tpreimages:\b\xa2\xed\x18\x04\bx\x10\x01\"\xcd\x01\n" +
+	"\tpreimages\x18\x05 \x03(\v2\x1b.stormcell.channel.PreimageR\tpreimages\x12\x1a\n" +
+	"\bfinished\x18\x06 \x01(\bR\bfinished\x12\x16\n" +
+	"\x06behind\x18\a \x01(\bR\x06behind:\b\xa2\xed\x18\x04\bx\x10\x01\"\xcd\x01\n" +
 	"\x10SignedCommitment\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x14\n" +
 	"\x05point\x18\x02 \x01(\fR\x05point\x12\x1c\n" +
