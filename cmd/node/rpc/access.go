@@ -67,7 +67,7 @@ func (s *Server) stream(
 	return handle(server, stream)
 }
 
-// allow tells why a call may not be made: it is not its time, or the macaroon is missing or wrong.
+// allow tells why a call may not be made: it is not its time, or the macaroon does not allow it.
 func (s *Server) allow(ctx context.Context, method string) error {
 	state := s.states.now()
 	switch service := strings.Split(method, "/")[1]; service {
@@ -87,11 +87,11 @@ func (s *Server) allow(ctx context.Context, method string) error {
 		case lnrpc.WalletState_UNLOCKED:
 			return errStarting
 		}
-		return s.authenticate(ctx)
+		return s.authorize(ctx, method)
 	}
 }
 
-func (s *Server) authenticate(ctx context.Context) error {
+func (s *Server) authorize(ctx context.Context, method string) error {
 	md, _ := metadata.FromIncomingContext(ctx)
 	tokens := md.Get("macaroon")
 	if len(tokens) != 1 {
@@ -101,8 +101,12 @@ func (s *Server) authenticate(ctx context.Context) error {
 	if p, ok := peer.FromContext(ctx); ok {
 		from = p.Addr
 	}
-	if err := s.macaroons.check(tokens[0], from, time.Now()); err != nil {
+	caller, err := s.macaroons.check(tokens[0], from, time.Now())
+	if err != nil {
 		return status.Errorf(codes.Unauthenticated, "verification failed: %v", err)
+	}
+	if err := caller.permits(method); err != nil {
+		return status.Error(codes.PermissionDenied, err.Error())
 	}
 	return nil
 }

@@ -1,20 +1,20 @@
 package rpc
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"gopkg.in/macaroon.v2"
 )
 
-// macaroons makes the macaroon that allows everything, and checks what clients send. Clients may have added caveats to it.
+// macaroons makes a macaroon for each role, and checks what clients send. Clients may have added caveats to it.
 type macaroons struct {
 	rootKey []byte
 	admin   []byte // serialized
@@ -23,8 +23,8 @@ type macaroons struct {
 const (
 	rootKeySize      = 32
 	macaroonLocation = "stormcell"
-	// adminID begins the id of a macaroon that allows every call; chance follows it.
-	adminID = "stormcell/1 admin "
+	// idPrefix begins the id of a macaroon. Its role follows, a space, and chance.
+	idPrefix = "stormcell/1 "
 )
 
 // Conditions of caveats, as lnd's clients add them.
@@ -33,9 +33,10 @@ const (
 	caveatIPAddr     = "ipaddr"
 )
 
-// openMacaroons loads the root key and the admin macaroon, and makes what is missing. Without the old key, old macaroons
-// are worth nothing: deleting both files and starting again revokes them.
-func openMacaroons(keyPath, adminPath string) (*macaroons, error) {
+// openMacaroons loads the root key, and makes it and the macaroons in the directory where they are missing. Without the old
+// key, old macaroons are worth nothing: deleting it and starting again revokes them.
+func openMacaroons(dir string) (*macaroons, error) {
+	keyPath := filepath.Join(dir, rootKeyFile)
 	rootKey, err := os.ReadFile(keyPath)
 	if errors.Is(err, os.ErrNotExist) {
 		rootKey = make([]byte, rootKeySize)
@@ -49,50 +50,68 @@ func openMacaroons(keyPath, adminPath string) (*macaroons, error) {
 		return nil, fmt.Errorf("macaroon key: %s has %d bytes, want %d", keyPath, len(rootKey), rootKeySize)
 	}
 	m := &macaroons{rootKey: rootKey}
-	m.admin, err = os.ReadFile(adminPath)
-	if err == nil && m.check(hex.EncodeToString(m.admin), nil, time.Now()) == nil {
-		return m, nil
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("macaroon: %w", err)
-	}
-	if m.admin, err = m.bake(); err != nil {
-		return nil, fmt.Errorf("make a macaroon: %w", err)
-	}
-	if err := os.WriteFile(adminPath, m.admin, 0o600); err != nil {
-		return nil, fmt.Errorf("make a macaroon: %w", err)
+	for r, file := range map[role]string{admin: MacaroonFile, readonly: readonlyMacaroonFile, invoice: invoiceMacaroonFile} {
+		made, err := m.open(filepath.Join(dir, file), r)
+		if err != nil {
+			return nil, fmt.Errorf("macaroon: %w", err)
+		}
+		if r == admin {
+			m.admin = made
+		}
 	}
 	return m, nil
 }
 
-func (m *macaroons) bake() ([]byte, error) {
-	id := make([]byte, 16)
-	_, _ = rand.Read(id)
-	baked, err := macaroon.New(m.rootKey, []byte(adminID+hex.EncodeToString(id)), macaroonLocation, macaroon.LatestVersion)
+// open loads a role's macaroon, or makes it if there is none that is good.
+func (m *macaroons) open(path string, r role) ([]byte, error) {
+	serialized, err := os.ReadFile(path)
+	if err == nil {
+		if of, err := m.check(hex.EncodeToString(serialized), nil, time.Now()); err == nil && of == r {
+			return serialized, nil
+		}
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	if serialized, err = m.bake(r); err != nil {
+		return nil, err
+	}
+	return serialized, os.WriteFile(path, serialized, 0o600)
+}
+
+func (m *macaroons) bake(r role) ([]byte, error) {
+	chance := make([]byte, 16)
+	_, _ = rand.Read(chance)
+	id := idPrefix + string(r) + " " + hex.EncodeToString(chance)
+	baked, err := macaroon.New(m.rootKey, []byte(id), macaroonLocation, macaroon.LatestVersion)
 	if err != nil {
 		return nil, err
 	}
 	return baked.MarshalBinary()
 }
 
-// check tells why a macaroon, in hexadecimal digits, does not allow a call from an address at a time.
-func (m *macaroons) check(token string, from net.Addr, now time.Time) error {
+// check gives the role of a macaroon, in hexadecimal digits, or tells why it is not good for a call from an address at a time.
+func (m *macaroons) check(token string, from net.Addr, now time.Time) (role, error) {
 	serialized, err := hex.DecodeString(token)
 	if err != nil {
-		return errors.New("the macaroon is not in hexadecimal digits")
+		return "", errors.New("the macaroon is not in hexadecimal digits")
 	}
 	var presented macaroon.Macaroon
 	if err := presented.UnmarshalBinary(serialized); err != nil {
-		return fmt.Errorf("the macaroon cannot be read: %w", err)
+		return "", fmt.Errorf("the macaroon cannot be read: %w", err)
 	}
 	err = presented.Verify(m.rootKey, func(caveat string) error { return checkCaveat(caveat, from, now) }, nil)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if !bytes.HasPrefix(presented.Id(), []byte(adminID)) {
-		return errors.New("the macaroon is of an unknown kind")
+	id, known := strings.CutPrefix(string(presented.Id()), idPrefix)
+	name, _, _ := strings.Cut(id, " ")
+	switch r := role(name); {
+	case !known:
+	case r == admin, r == readonly, r == invoice:
+		return r, nil
 	}
-	return nil
+	return "", errors.New("the macaroon is of an unknown kind")
 }
 
 func checkCaveat(caveat string, from net.Addr, now time.Time) error {

@@ -25,11 +25,13 @@ import (
 
 // Files in the data directory.
 const (
-	CertFile     = "tls.cert"
-	certKeyFile  = "tls.key"
-	MacaroonFile = "admin.macaroon"
-	rootKeyFile  = "macaroon.key"
-	seedFile     = "seed"
+	CertFile             = "tls.cert"
+	certKeyFile          = "tls.key"
+	MacaroonFile         = "admin.macaroon" // allows everything
+	readonlyMacaroonFile = "readonly.macaroon"
+	invoiceMacaroonFile  = "invoice.macaroon"
+	rootKeyFile          = "macaroon.key"
+	seedFile             = "seed"
 )
 
 // Bounds of what clients can have open at once.
@@ -81,7 +83,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	macaroons, err := openMacaroons(filepath.Join(o.Dir, rootKeyFile), filepath.Join(o.Dir, MacaroonFile))
+	macaroons, err := openMacaroons(o.Dir)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,104 @@
+package rpc
+
+import (
+	"fmt"
+	"slices"
+
+	"stormcell/messages/lnrpc"
+	"stormcell/messages/lnrpc/invoicesrpc"
+	"stormcell/messages/lnrpc/routerrpc"
+)
+
+// permission is what a macaroon allows, as lnd names it: on what, and what to do with it.
+type permission string
+
+const (
+	readAddress   permission = "address:read"
+	writeAddress  permission = "address:write"
+	readInfo      permission = "info:read"
+	writeInfo     permission = "info:write"
+	readInvoices  permission = "invoices:read"
+	writeInvoices permission = "invoices:write"
+	readMessage   permission = "message:read"
+	readOffchain  permission = "offchain:read"
+	writeOffchain permission = "offchain:write"
+	readOnchain   permission = "onchain:read"
+	writeOnchain  permission = "onchain:write"
+	readPeers     permission = "peers:read"
+	writePeers    permission = "peers:write"
+	readMacaroon  permission = "macaroon:read"
+	readSigner    permission = "signer:read"
+)
+
+// needed are the permissions for each method, lnd's. A method that is not here cannot be called.
+var needed = map[string][]permission{
+	lnrpc.Lightning_GetInfo_FullMethodName:        {readInfo},
+	lnrpc.Lightning_StopDaemon_FullMethodName:     {writeInfo},
+	lnrpc.Lightning_ListPeers_FullMethodName:      {readPeers},
+	lnrpc.Lightning_ConnectPeer_FullMethodName:    {writePeers},
+	lnrpc.Lightning_DisconnectPeer_FullMethodName: {writePeers},
+
+	lnrpc.Lightning_NewAddress_FullMethodName:      {writeAddress},
+	lnrpc.Lightning_WalletBalance_FullMethodName:   {readOnchain},
+	lnrpc.Lightning_ListUnspent_FullMethodName:     {readOnchain},
+	lnrpc.Lightning_GetTransactions_FullMethodName: {readOnchain},
+	lnrpc.Lightning_SendCoins_FullMethodName:       {writeOnchain},
+
+	lnrpc.Lightning_OpenChannel_FullMethodName:     {writeOnchain, writeOffchain},
+	lnrpc.Lightning_OpenChannelSync_FullMethodName: {writeOnchain, writeOffchain},
+	lnrpc.Lightning_CloseChannel_FullMethodName:    {writeOnchain, writeOffchain},
+	lnrpc.Lightning_ListChannels_FullMethodName:    {readOffchain},
+	lnrpc.Lightning_PendingChannels_FullMethodName: {readOffchain},
+	lnrpc.Lightning_ClosedChannels_FullMethodName:  {readOffchain},
+	lnrpc.Lightning_ChannelBalance_FullMethodName:  {readOffchain},
+
+	lnrpc.Lightning_AddInvoice_FullMethodName:                  {writeInvoices},
+	lnrpc.Lightning_LookupInvoice_FullMethodName:               {readInvoices},
+	lnrpc.Lightning_ListInvoices_FullMethodName:                {readInvoices},
+	lnrpc.Lightning_SubscribeInvoices_FullMethodName:           {readInvoices},
+	invoicesrpc.Invoices_SubscribeSingleInvoice_FullMethodName: {readInvoices},
+	invoicesrpc.Invoices_AddHoldInvoice_FullMethodName:         {writeInvoices},
+	invoicesrpc.Invoices_SettleInvoice_FullMethodName:          {writeInvoices},
+	invoicesrpc.Invoices_CancelInvoice_FullMethodName:          {writeInvoices},
+
+	lnrpc.Lightning_DecodePayReq_FullMethodName:    {readOffchain},
+	lnrpc.Lightning_ListPayments_FullMethodName:    {readOffchain},
+	lnrpc.Lightning_DeletePayment_FullMethodName:   {writeOffchain},
+	routerrpc.Router_SendPaymentV2_FullMethodName:  {writeOffchain},
+	routerrpc.Router_TrackPaymentV2_FullMethodName: {readOffchain},
+	routerrpc.Router_TrackPayments_FullMethodName:  {readOffchain},
+}
+
+// role is who a macaroon was made for. The macaroons of lnd with these names allow the same.
+type role string
+
+const (
+	admin    role = "admin"
+	readonly role = "readonly"
+	invoice  role = "invoice"
+)
+
+// allowed are the permissions of the roles that do not have all.
+var allowed = map[role][]permission{
+	readonly: {
+		readOnchain, readOffchain, readAddress, readMessage, readPeers, readInfo, readInvoices, readSigner, readMacaroon,
+	},
+	invoice: {readInvoices, writeInvoices, readAddress, writeAddress, readOnchain},
+}
+
+// permits tells why a role may not call a method.
+func (r role) permits(method string) error {
+	permissions, known := needed[method]
+	if !known {
+		return fmt.Errorf("nothing is known of the permissions that %s needs", method)
+	}
+	if r == admin {
+		return nil
+	}
+	for _, p := range permissions {
+		if !slices.Contains(allowed[r], p) {
+			return fmt.Errorf("permission denied: the %s macaroon does not allow %s", r, p)
+		}
+	}
+	return nil
+}
