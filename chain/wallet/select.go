@@ -65,19 +65,7 @@ func Select(coins []Coin, leases *Leases, tip uint32, params *chaincfg.Params, p
 	if err := p.validate(); err != nil {
 		return Selection{}, err
 	}
-	var usable []Coin
-	for _, c := range coins {
-		if !leases.Held(c.OutPoint) && !c.immature(tip, params) && c.Confirmations(tip) >= p.MinConfirmations &&
-			c.Amount > p.FeeRate.Fee(inputWeight(c.Script)) {
-			usable = append(usable, c)
-		}
-	}
-	slices.SortFunc(usable, func(a, b Coin) int {
-		if a.Amount != b.Amount {
-			return int(b.Amount - a.Amount)
-		}
-		return compareOutPoints(a.OutPoint, b.OutPoint)
-	})
+	usable := p.usable(coins, leases, tip, params)
 	for i := len(usable) - 1; i >= 0; i-- {
 		if selection, ok := p.pay(usable[i : i+1]); ok {
 			return selection, nil
@@ -93,9 +81,54 @@ func Select(coins []Coin, leases *Leases, tip uint32, params *chaincfg.Params, p
 	}
 }
 
-func (p Payment) validate() error {
+// Sweep is the payment of all coins to the one output of p, whose value it sets, and how it is paid. Which coins these are is as
+// for Select, and so are the refusals.
+func Sweep(coins []Coin, leases *Leases, tip uint32, params *chaincfg.Params, p Payment) (Payment, Selection, error) {
+	if err := p.validateRate(); err != nil {
+		return Payment{}, Selection{}, err
+	}
+	if len(p.Outputs) != 1 {
+		return Payment{}, Selection{}, ErrNothingToPay
+	}
+	usable := p.usable(coins, leases, tip, params)
+	script := p.Outputs[0].PkScript
+	weight := p.weight(usable, false)
+	fee, available, least := p.FeeRate.Fee(weight), sum(usable), bolt3.DustThreshold(script)
+	if available-fee < least {
+		return Payment{}, Selection{}, InsufficientFundsError{Needed: fee + least, Available: available}
+	}
+	p.Outputs = []*wire.TxOut{wire.NewTxOut(int64(available-fee), script)}
+	return p, Selection{Inputs: usable, Fee: fee, Weight: weight}, nil
+}
+
+// usable are the coins that the payment may spend, the largest first.
+func (p Payment) usable(coins []Coin, leases *Leases, tip uint32, params *chaincfg.Params) []Coin {
+	var usable []Coin
+	for _, c := range coins {
+		if !leases.Held(c.OutPoint) && !c.immature(tip, params) && c.Confirmations(tip) >= p.MinConfirmations &&
+			c.Amount > p.FeeRate.Fee(inputWeight(c.Script)) {
+			usable = append(usable, c)
+		}
+	}
+	slices.SortFunc(usable, func(a, b Coin) int {
+		if a.Amount != b.Amount {
+			return int(b.Amount - a.Amount)
+		}
+		return compareOutPoints(a.OutPoint, b.OutPoint)
+	})
+	return usable
+}
+
+func (p Payment) validateRate() error {
 	if p.FeeRate < fees.Floor || p.FeeRate > fees.Cap {
 		return fmt.Errorf("%s is not from %s to %s: %w", p.FeeRate, fees.Floor, fees.Cap, ErrFeeRateOutOfBounds)
+	}
+	return nil
+}
+
+func (p Payment) validate() error {
+	if err := p.validateRate(); err != nil {
+		return err
 	}
 	if len(p.Outputs) == 0 {
 		return ErrNothingToPay

@@ -162,6 +162,33 @@ func TestSelectIsSound(t *testing.T) {
 	})
 }
 
+func TestSweepLeavesNothing(t *testing.T) {
+	t.Parallel()
+	leased, dust := coin(3, 70_000), coin(4, 30)
+	var leases wallet.Leases
+	require.NoError(t, leases.Add("x", leased.OutPoint))
+	p := payment(0)
+	swept, selection, err := wallet.Sweep([]wallet.Coin{coin(1, 10_000), coin(2, 20_000), leased, dust}, &leases, tip, regtest, p)
+	require.NoError(t, err)
+	require.Len(t, selection.Inputs, 2)
+	require.Zero(t, selection.Change)
+	require.Equal(t, p.FeeRate.Fee(selection.Weight), selection.Fee)
+	require.EqualValues(t, 30_000-selection.Fee, swept.Outputs[0].Value)
+	require.Zero(t, p.Outputs[0].Value, "the argument is not changed")
+
+	_, _, err = wallet.Sweep([]wallet.Coin{leased, dust}, &leases, tip, regtest, p)
+	requireInsufficient(t, err)
+	_, _, err = wallet.Sweep([]wallet.Coin{coin(1, 500)}, &leases, tip, regtest, p)
+	missing := requireInsufficient(t, err)
+	require.EqualValues(t, 500, missing.Available)
+	require.Greater(t, missing.Needed, missing.Available)
+	p.FeeRate = 1
+	_, _, err = wallet.Sweep([]wallet.Coin{coin(1, 10_000)}, nil, tip, regtest, p)
+	require.ErrorIs(t, err, wallet.ErrFeeRateOutOfBounds)
+	_, _, err = wallet.Sweep([]wallet.Coin{coin(1, 10_000)}, nil, tip, regtest, wallet.Payment{FeeRate: 500})
+	require.ErrorIs(t, err, wallet.ErrNothingToPay)
+}
+
 func TestLeases(t *testing.T) {
 	t.Parallel()
 	a, b, c := coin(1, 1).OutPoint, coin(2, 1).OutPoint, coin(3, 1).OutPoint

@@ -164,11 +164,7 @@ func (w *Wallet) Publish(ctx context.Context, tx *wire.MsgTx, label string) (bac
 	if err != nil || !result.Ok() {
 		return result, err
 	}
-	// btcwallet publishes again what it notes; that the transaction is known then is no error to it.
-	if err := w.btc.PublishTransaction(tx, label); err != nil {
-		return result, fmt.Errorf("note published transaction %s: %w", tx.TxHash(), err)
-	}
-	return result, nil
+	return result, w.Note(tx, label)
 }
 
 // Close ends following the chain and closes the cache. The source goes on.
