@@ -51,6 +51,11 @@ func (t *turn) offerLegacy() error {
 
 // signLegacy sends `closing_signed`, always with a fee_range: there are nodes that close without one.
 func (t *turn) signLegacy(fee btcutil.Amount, within wire.FeeRange) error {
+	return t.signLegacyAgainst(nil, fee, within)
+}
+
+// signLegacyAgainst proposes a fee in place of one that the peer proposed.
+func (t *turn) signLegacyAgainst(other *wire.ClosingSigned, fee btcutil.Amount, within wire.FeeRange) error {
 	a := t.c.Active[0]
 	txs, err := a.Funding.LegacyClosingTxs(t.legacyClosing(fee), t.c.role(Local))
 	if err != nil {
@@ -61,7 +66,7 @@ func (t *turn) signLegacy(fee btcutil.Amount, within wire.FeeRange) error {
 		return err
 	}
 	m := &wire.ClosingSigned{ChanID: t.c.ChannelID, Fee: fee, Signature: signature, FeeRange: &within}
-	t.stage(&offered{legacy: m})
+	t.stage(&offered{legacy: m, against: other})
 	t.write(m)
 	return nil
 }
@@ -91,15 +96,30 @@ func (t *turn) closingSignedReceived(m *wire.ClosingSigned) error {
 		}
 		return t.answerLegacy(m, tx)
 	}
-	if m.Fee != last.Fee && (!t.c.Opener || m.Fee < last.FeeRange.Min || m.Fee > last.FeeRange.Max) {
-		return violation("closing_signed: %w: fee of %v, where we proposed %v", ErrFeeRate, m.Fee, last.Fee)
+	if m.Fee == last.Fee {
+		return t.agree(tx, m.Signature)
 	}
-	if m.Fee != last.Fee {
+	if !t.c.Opener {
+		return t.answerLegacy(m, tx)
+	}
+	if m.Fee >= last.FeeRange.Min && m.Fee <= last.FeeRange.Max {
 		if err := t.signLegacy(m.Fee, *last.FeeRange); err != nil {
 			return err
 		}
+		return t.agree(tx, m.Signature)
 	}
-	return t.agree(tx, m.Signature)
+	return t.holdOut(m, *last.FeeRange)
+}
+
+// holdOut answers a fee out of our range by the end of it that is nearest. There are nodes that heed no fee_range, and come
+// nearer by some percent with each message; one that does not move is not waited for.
+func (t *turn) holdOut(m *wire.ClosingSigned, within wire.FeeRange) error {
+	nearest := min(max(m.Fee, within.Min), within.Max)
+	distance := func(fee btcutil.Amount) btcutil.Amount { return max(fee-nearest, nearest-fee) }
+	if before := t.lastAgainst(); before != nil && distance(m.Fee) >= distance(before.Fee) {
+		return violation("closing_signed: %w: fee of %v after %v, where we proposed %v", ErrFeeRate, m.Fee, before.Fee, nearest)
+	}
+	return t.signLegacyAgainst(m, nearest, within)
 }
 
 func (t *turn) lastLegacy() *wire.ClosingSigned {
@@ -107,6 +127,14 @@ func (t *turn) lastLegacy() *wire.ClosingSigned {
 		return nil
 	}
 	return t.offer.legacy
+}
+
+// lastAgainst is the proposal of the peer that our last one did not agree to.
+func (t *turn) lastAgainst() *wire.ClosingSigned {
+	if t.offer == nil {
+		return nil
+	}
+	return t.offer.against
 }
 
 // answerLegacy takes the opener's fee, which costs us nothing, unless the transaction would not be relayed.
@@ -128,7 +156,7 @@ func (t *turn) answerLegacy(m *wire.ClosingSigned, tx *btcwire.MsgTx) error {
 	if m.FeeRange != nil && m.FeeRange.Max < least {
 		return violation("closing_signed: %w: no fee of %v to %v is relayed", ErrFeeRate, m.FeeRange.Min, m.FeeRange.Max)
 	}
-	return t.signLegacy(least, within)
+	return t.holdOut(m, within)
 }
 
 // signedByPeer is the closing transaction that the peer's signature is for.

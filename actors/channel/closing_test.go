@@ -3,12 +3,14 @@ package channel
 import (
 	"testing"
 
+	"github.com/btcsuite/btcd/btcutil"
 	"github.com/btcsuite/btcd/txscript"
 	btcwire "github.com/btcsuite/btcd/wire"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"stormcell/actors/durable"
+	"stormcell/chain/keys"
 	pb "stormcell/messages/channel"
 	"stormcell/peer/wire"
 )
@@ -251,6 +253,68 @@ func TestClosingViolations(t *testing.T) {
 			c.closed()
 		})
 	}
+}
+
+// TestLegacyCloseWithoutFeeRange: the peer heeds no fee_range, wants far more than we do, and comes down by a tenth with each
+// message until our fee is near enough, as lnd does.
+func TestLegacyCloseWithoutFeeRange(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		ideal btcutil.Amount
+		moves bool
+	}{"comes down": {20_000, true}, "comes up": {10, true}, "stays": {20_000, false}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newClosing(t, newFixture(), false)
+			c.rest()
+			h := c.hosts[0]
+			h.tell(Close{FeeRate: 1_000})
+			for c.turn(0) {
+			}
+			h.tell(Received{Link: c.link, Message: &wire.Shutdown{ChanID: h.state.c.ChannelID, Script: scriptOf(1)}})
+			for c.turn(0) {
+			}
+			fee := tc.ideal
+			for range 60 {
+				ours := c.wires[0][len(c.wires[0])-1].(*wire.ClosingSigned)
+				switch {
+				case fee != tc.ideal && ours.Fee*10 >= fee*7 && ours.Fee*10 <= fee*13:
+					fee = ours.Fee
+				case tc.moves && ours.Fee < fee:
+					fee -= fee / 10
+				case tc.moves:
+					fee += (fee + 9) / 10
+				}
+				h.tell(Received{Link: c.link, Message: c.signedByPeer(fee)})
+				if stuck := !tc.moves && h.state.offer.against != nil; stuck {
+					h.step()
+					require.Len(t, h.refused, 1, "it waits for a peer that does not move")
+					return
+				}
+				for c.turn(0) {
+				}
+				if h.state.phase == pb.Phase_AGREED {
+					break
+				}
+			}
+			require.Equal(t, pb.Phase_AGREED, h.state.phase)
+			offer := h.state.offer.legacy
+			require.GreaterOrEqual(t, offer.Fee, offer.FeeRange.Min)
+			require.LessOrEqual(t, offer.Fee, offer.FeeRange.Max)
+		})
+	}
+}
+
+// signedByPeer is a closing_signed of host 1 at a fee, without a range.
+func (c *closing) signedByPeer(fee btcutil.Amount) *wire.ClosingSigned {
+	h := c.hosts[0]
+	a := h.state.c.Active[0]
+	closing := h.core.turn(h.state, durable.Message{}, h).legacyClosing(fee)
+	txs, err := a.Funding.LegacyClosingTxs(closing, h.state.c.role(Remote))
+	require.NoError(c.t, err)
+	signatures, err := c.hosts[1].core.Signer.Sign([]keys.SignRequest{a.Funding.ClosingSignRequest(txs[0], a.FundingKey)})
+	require.NoError(c.t, err)
+	return &wire.ClosingSigned{ChanID: h.state.c.ChannelID, Fee: fee, Signature: signatures[0]}
 }
 
 func bare(m wire.Message) wire.ClosingProposal {

@@ -63,8 +63,9 @@ type asked struct {
 // offered is the last closing transaction that we offered over this connection. Staged.
 type offered struct {
 	*pb.ClosingAgreed
-	legacy *wire.ClosingSigned
-	simple *wire.ClosingComplete
+	legacy  *wire.ClosingSigned
+	against *wire.ClosingSigned // the peer's, which legacy is the answer to without agreeing
+	simple  *wire.ClosingComplete
 }
 
 // batched is a commitment_signed that waits for the others of its batch; staged.
