@@ -14,26 +14,41 @@ import (
 	"stormcell/persistence"
 )
 
-// Domain is a system to simulate: its actors, the world around them, and the rules that must hold. It lives as long as the
-// run: a crash takes the kernel away and brings another, the world stays.
+// Domain is a system to simulate: what the world around its processes does, and the rules that must hold. It lives as long
+// as the run: a crash takes a kernel away and brings another, the world stays. It is a Process itself, or Several.
 type Domain interface {
-	durable.World
-	// Register adds the domain's kinds to the kernel of a new life.
-	Register(*durable.Kernel) error
-	// Started follows the start of each life's kernel.
-	Started()
 	// Ops is how many things the world will do unasked; Do does the i-th. Each is done once, in order, at some moment.
 	Ops() int
 	Do(i int)
+	// Err is the first rule that was broken so far.
+	Err() error
+}
+
+// Process is one kernel of the system: its actors, and their world.
+type Process interface {
+	durable.World
+	// Register adds the process's kinds to the kernel of a new life.
+	Register(*durable.Kernel) error
+	// Started follows the start of each life's kernel.
+	Started()
 	// Victims are actors that a fault may kill at any moment, and Poison is the message that does it.
 	Victims() []durable.Address
 	Poison() any
 	// Observe sees each step's state, as it would be stored.
 	Observe(addr durable.Address, snapshot proto.Message)
-	// Err is the first rule that was broken so far.
-	Err() error
-	// Quiet checks the books when nothing moves any more; read gives the state stored at an address.
+	// Quiet checks the books when nothing moves any more; read gives the state stored at an address. Of several processes the
+	// first comes first.
 	Quiet(read func(durable.Address) (proto.Message, error)) error
+}
+
+// Several is a Domain of several processes, each with a log of its own: one crashes while the others live on.
+type Several interface {
+	Processes() []Process
+}
+
+// Auditor is a Process that looks into the log after each step. The log is read as if all that was submitted were durable.
+type Auditor interface {
+	Audit(stepped durable.Address, read func(durable.Address) (*persistence.Stored, error)) error
 }
 
 // Plan says what happens in one run beside the domain's own doings. The zero Plan of a seed has no faults.
@@ -88,21 +103,29 @@ const maxMoves = 200_000
 
 // run is one run under way.
 type run struct {
-	plan    Plan
-	rng     *rand.Rand
-	domain  Domain
-	clock   *clock
-	rt      *runtime
-	disk    *persistence.Memory
-	kernel  *durable.Kernel
-	trace   trace
-	ops     []int
-	crashes []int
-	lag     int
-	moves   int
-	lives   int
-	atStake int
-	err     error
+	plan      Plan
+	rng       *rand.Rand
+	domain    Domain
+	processes []*process
+	clock     *clock
+	trace     trace
+	ops       []int
+	crashes   []int
+	lag       int
+	moves     int
+	lives     int
+	atStake   int
+	err       error
+}
+
+// process is a Process in its present life, and its disk.
+type process struct {
+	Process
+	*run
+	name   string // before what it does in the trace; empty when there is but one
+	rt     *runtime
+	disk   *persistence.Memory
+	kernel *durable.Kernel
 }
 
 // Run simulates a plan. newDomain gets a stream of chance of its own.
@@ -110,15 +133,18 @@ func Run(p Plan, newDomain func(*rand.Rand) Domain) Result {
 	// The domain draws first and from a stream of its own, so that a plan's faults do not change what users do.
 	rng := rand.New(rand.NewPCG(p.Seed, scheduleStream))
 	r := &run{
-		plan: p, rng: rng, clock: &clock{now: epoch}, disk: persistence.NewStepped(),
-		domain: newDomain(rand.New(rand.NewPCG(p.Seed, domainStream))), crashes: p.CrashAt, lag: []int{2, 10, 40}[rng.IntN(3)],
+		plan: p, rng: rng, clock: &clock{now: epoch}, domain: newDomain(rand.New(rand.NewPCG(p.Seed, domainStream))),
+		crashes: p.CrashAt, lag: []int{2, 10, 40}[rng.IntN(3)],
 	}
 	for i := range r.domain.Ops() {
 		if !slices.Contains(p.Drop, i) {
 			r.ops = append(r.ops, i)
 		}
 	}
-	r.live()
+	r.addProcesses()
+	for _, p := range r.processes {
+		p.live()
+	}
 	for r.err == nil && r.move() {
 		if r.moves++; r.moves > maxMoves {
 			r.err = fmt.Errorf("the run does not come to rest within %d moves", maxMoves)
@@ -127,93 +153,135 @@ func Run(p Plan, newDomain func(*rand.Rand) Domain) Result {
 			r.fail(err)
 		}
 	}
-	if halted := r.kernel.Halted(); r.err == nil && len(halted) > 0 {
-		r.err = fmt.Errorf("halted: %+v", halted)
+	result := Result{Moves: r.moves, Lives: r.lives, AtStake: r.atStake, Hash: r.trace.hash(), Trace: r.trace.lines}
+	for _, p := range r.processes {
+		p.finish()
+		result.Commits += p.disk.Last()
 	}
-	if r.err == nil {
-		r.err = r.domain.Quiet(r.read)
+	result.Err = r.err
+	return result
+}
+
+func (r *run) addProcesses() {
+	if one, ok := r.domain.(Process); ok {
+		r.processes = []*process{{Process: one, run: r, disk: persistence.NewStepped()}}
+		return
 	}
-	r.rt.end()
-	r.kernel.Abandon()
-	return Result{
-		Moves: r.moves, Commits: r.disk.Last(), Lives: r.lives, AtStake: r.atStake,
-		Hash: r.trace.hash(), Trace: r.trace.lines, Err: r.err,
+	for i, one := range r.domain.(Several).Processes() {
+		p := &process{Process: one, run: r, disk: persistence.NewStepped(), name: fmt.Sprintf("%c: ", 'A'+i)}
+		r.processes = append(r.processes, p)
 	}
+}
+
+// finish ends a process that has come to rest, and looks at its books.
+func (p *process) finish() {
+	if halted := p.kernel.Halted(); p.err == nil && len(halted) > 0 {
+		p.fail(fmt.Errorf("halted: %+v", halted))
+	}
+	if p.err == nil {
+		if err := p.Quiet(p.read); err != nil {
+			p.fail(err)
+		}
+	}
+	p.rt.end()
+	p.kernel.Abandon()
 }
 
 // live starts the process.
-func (r *run) live() {
-	r.lives++
-	r.rt = &runtime{rng: r.rng, clock: r.clock}
-	r.kernel = durable.New(durable.Options{
-		Journal: r.plan.Sabotage.journal(r.disk, r.rt), World: r, Runtime: r.rt, System: system,
-		Log: slog.New(slog.DiscardHandler), Probe: r,
+func (p *process) live() {
+	p.lives++
+	p.rt = &runtime{rng: p.rng, clock: p.clock}
+	p.kernel = durable.New(durable.Options{
+		Journal: p.plan.Sabotage.journal(p.disk, p.rt), World: p, Runtime: p.rt, System: system,
+		Log: slog.New(slog.DiscardHandler), Probe: p,
 	})
-	if err := r.domain.Register(r.kernel); err != nil {
-		r.err = err
+	if err := p.Register(p.kernel); err != nil {
+		p.err = err
 		return
 	}
-	if r.plan.FailWrite && r.rng.IntN(3) == 0 {
-		r.disk.FailAt(r.disk.Last() + 1 + persistence.LSN(r.rng.IntN(60)))
+	if p.plan.FailWrite && p.rng.IntN(3) == 0 {
+		p.disk.FailAt(p.disk.Last() + 1 + persistence.LSN(p.rng.IntN(60)))
 	}
-	if err := r.kernel.Start(); err != nil {
-		r.err = fmt.Errorf("start: %w", err)
+	if err := p.kernel.Start(); err != nil {
+		p.err = fmt.Errorf("start: %w", err)
 		return
 	}
-	r.domain.Started()
+	p.Started()
 }
 
 // crash kills the process and starts the next.
-func (r *run) crash() {
-	durable, last := r.disk.Durable(), r.disk.Last()
+func (p *process) crash() {
+	durable, last := p.disk.Durable(), p.disk.Last()
 	keep := durable
 	switch {
-	case r.plan.Keep == KeepAll:
+	case p.plan.Keep == KeepAll:
 		keep = last
-	case r.plan.Keep == KeepSome && last > durable:
-		keep += persistence.LSN(r.rng.IntN(int(last-durable) + 1))
-	case r.plan.Keep > KeepNothing:
-		keep = min(last, durable+persistence.LSN(r.plan.Keep-KeepNothing))
+	case p.plan.Keep == KeepSome && last > durable:
+		keep += persistence.LSN(p.rng.IntN(int(last-durable) + 1))
+	case p.plan.Keep > KeepNothing:
+		keep = min(last, durable+persistence.LSN(p.plan.Keep-KeepNothing))
 	}
-	r.atStake = max(r.atStake, int(last-durable))
-	r.trace.add("crash: %d of %d durable, %d kept", durable, last, keep)
-	r.rt.end()
-	r.kernel.Abandon()
-	r.disk = r.disk.Crash(keep)
-	r.live()
+	p.atStake = max(p.atStake, int(last-durable))
+	p.add("crash: %d of %d durable, %d kept", durable, last, keep)
+	p.rt.end()
+	p.kernel.Abandon()
+	p.disk = p.disk.Crash(keep)
+	p.live()
 }
+
+func (p *process) add(format string, args ...any) { p.trace.add(p.name+format, args...) }
 
 // move does one thing. False when nothing is left to do.
 func (r *run) move() bool {
+	one := r.rng.IntN
+	if len(r.processes) == 1 {
+		one = func(int) int { return 0 }
+	}
 	if len(r.crashes) > 0 && r.moves >= r.crashes[0] {
 		r.crashes = r.crashes[1:]
-		r.crash()
+		r.processes[one(len(r.processes))].crash()
 		return true
 	}
-	if r.kernel.Err() != nil { // the write failed: the daemon would end
-		r.trace.add("journal failed")
-		r.crash()
+	first := one(len(r.processes))
+	for i := range r.processes {
+		if r.processes[(first+i)%len(r.processes)].move() {
+			return true
+		}
+	}
+	return false
+}
+
+// busy tells whether anything waits to run now, in any process.
+func (r *run) busy() bool {
+	return slices.ContainsFunc(r.processes, func(p *process) bool { return len(p.rt.tasks) > 0 })
+}
+
+// move lets the process do one thing, or the world. False when neither has anything to do.
+func (p *process) move() bool {
+	if p.kernel.Err() != nil { // the write failed: the daemon would end
+		p.add("journal failed")
+		p.crash()
 		return true
 	}
-	pending := r.disk.Last() - r.disk.Durable()
-	dice := r.rng.IntN(100)
+	pending := p.disk.Last() - p.disk.Durable()
+	dice := p.rng.IntN(100)
 	switch {
-	case pending > 0 && (dice < r.lag || len(r.rt.tasks) == 0):
-		to := r.disk.Durable() + 1 + persistence.LSN(r.rng.IntN(int(pending)))
-		r.trace.add("durable up to %d", to)
-		_ = r.disk.Advance(to) // a failure reaches the kernel as the journal's listener
-	case len(r.ops) > 0 && (dice >= 90 || len(r.rt.tasks) == 0):
-		op := r.ops[0]
-		r.ops = r.ops[1:]
-		r.trace.add("op %d", op)
-		r.domain.Do(op)
-	case r.plan.Kills && dice == 89:
-		r.kill()
-	case len(r.rt.timers) > 0 && (dice == 88 || len(r.rt.tasks) == 0):
-		r.trace.add("timer")
-		r.rt.tick()
-	case len(r.rt.tasks) > 0:
-		r.rt.runOne()
+	case pending > 0 && (dice < p.lag || len(p.rt.tasks) == 0):
+		to := p.disk.Durable() + 1 + persistence.LSN(p.rng.IntN(int(pending)))
+		p.add("durable up to %d", to)
+		_ = p.disk.Advance(to) // a failure reaches the kernel as the journal's listener
+	case len(p.ops) > 0 && (dice >= 90 || !p.busy()):
+		op := p.ops[0]
+		p.ops = p.ops[1:]
+		p.trace.add("op %d", op)
+		p.domain.Do(op)
+	case p.plan.Kills && dice == 89:
+		p.kill()
+	case len(p.rt.timers) > 0 && (dice == 88 || !p.busy()):
+		p.add("timer")
+		p.rt.tick()
+	case len(p.rt.tasks) > 0:
+		p.rt.runOne()
 	default:
 		return false
 	}
@@ -221,54 +289,56 @@ func (r *run) move() bool {
 }
 
 // kill lets one actor panic.
-func (r *run) kill() {
-	victims := r.domain.Victims()
+func (p *process) kill() {
+	victims := p.Victims()
 	if len(victims) == 0 {
 		return
 	}
-	victim := victims[r.rng.IntN(len(victims))]
-	r.trace.add("kill %s", victim)
-	_ = r.kernel.Tell(victim, 0, r.domain.Poison()) // refused when it is halted or busy: nothing to kill
+	victim := victims[p.rng.IntN(len(victims))]
+	p.add("kill %s", victim)
+	_ = p.kernel.Tell(victim, 0, p.Poison()) // refused when it is halted or busy: nothing to kill
 }
 
 // read is the stored state of an actor.
-func (r *run) read(addr durable.Address) (proto.Message, error) {
-	st, err := r.disk.Read(addr)
+func (p *process) read(addr durable.Address) (proto.Message, error) {
+	st, err := p.disk.Read(addr)
 	if err != nil || st.Head == nil {
 		return nil, err
 	}
-	return r.kernel.Rebuild(addr, st)
+	return p.kernel.Rebuild(addr, st)
 }
 
 // Release implements durable.World.
-func (r *run) Release(from durable.Address, session uint64, e durable.Effect) {
-	r.trace.add("%s releases %T", from, e)
-	r.domain.Release(from, session, e)
+func (p *process) Release(from durable.Address, session uint64, e durable.Effect) {
+	p.add("%s releases %T", from, e)
+	p.Process.Release(from, session, e)
 }
 
-// Ended implements durable.World.
-func (r *run) Ended(addr durable.Address, session uint64) { r.domain.Ended(addr, session) }
-
 // Stepped implements durable.Probe: what the log gives must be what lives.
-func (r *run) Stepped(addr durable.Address, m durable.Message, snapshot func() proto.Message) {
-	r.trace.add("%s: %T", addr, m.Body)
+func (p *process) Stepped(addr durable.Address, m durable.Message, snapshot func() proto.Message) {
+	p.add("%s: %T", addr, m.Body)
 	live := snapshot()
-	r.domain.Observe(addr, live)
-	if r.kernel.Err() != nil {
+	p.Observe(addr, live)
+	if p.kernel.Err() != nil {
 		return
 	}
-	st, err := r.disk.ReadAhead(addr)
+	st, err := p.disk.ReadAhead(addr)
 	if err != nil {
-		r.fail(err)
+		p.fail(err)
 		return
 	}
-	rebuilt, err := r.kernel.Rebuild(addr, st)
+	rebuilt, err := p.kernel.Rebuild(addr, st)
 	if err != nil {
-		r.fail(err)
+		p.fail(err)
 		return
 	}
 	if a, b := encoded(live), encoded(rebuilt); !bytes.Equal(a, b) {
-		r.fail(fmt.Errorf("%s after %T: lives as {%v}, would be recovered as {%v}", addr, m.Body, live, rebuilt))
+		p.fail(fmt.Errorf("%s after %T: lives as {%v}, would be recovered as {%v}", addr, m.Body, live, rebuilt))
+	}
+	if auditor, ok := p.Process.(Auditor); ok {
+		if err := auditor.Audit(addr, p.disk.ReadAhead); err != nil {
+			p.fail(fmt.Errorf("%s%s after %T: %w", p.name, addr, m.Body, err))
+		}
 	}
 }
 
