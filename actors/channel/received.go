@@ -35,10 +35,8 @@ func (t *turn) received(body Received) error {
 
 // operate takes a message of normal operation.
 func (t *turn) operate(m wire.Message) error {
-	if signatures, ok := m.(*wire.CommitSig); ok {
-		return t.signaturesReceived(signatures)
-	}
-	if t.batchSize > 0 {
+	signatures, signed := m.(*wire.CommitSig)
+	if t.batchSize > 0 && !signed {
 		return violation("%s within a batch of commitment_signed: %w", wire.Name(m.MsgType()), ErrUnexpected)
 	}
 	switch m := m.(type) {
@@ -53,8 +51,11 @@ func (t *turn) operate(m wire.Message) error {
 	case *wire.ClosingSig:
 		return t.closingSigReceived(m)
 	}
-	if t.phase != pb.Phase_NORMAL && !isShutting(t.phase) {
+	if !t.isReady() {
 		return violation("%s before channel_ready: %w", wire.Name(m.MsgType()), ErrUnexpected)
+	}
+	if signed {
+		return t.signaturesReceived(signatures)
 	}
 	switch m := m.(type) {
 	case *wire.StartBatch:

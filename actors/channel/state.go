@@ -236,6 +236,11 @@ func (s *State) ready(otherwise pb.Phase) {
 	}
 }
 
+// isReady tells whether HTLCs may be in the channel: both sides said channel_ready. A channel may close before that.
+func (s *State) isReady() bool {
+	return s.phase == pb.Phase_NORMAL || isShutting(s.phase) && s.setup.GetScid() != 0 && s.setup.GetRemoteReady()
+}
+
 // add enters an HTLC. It is there already when it was staged and is now stored.
 func (c *Commitments) add(h *HTLC) {
 	if c.htlc(h.By, h.ID) == nil {
