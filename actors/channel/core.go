@@ -71,11 +71,12 @@ func (c *Core) Resume(s *State, env durable.Env) durable.Outcome {
 	case isOpening(s.phase):
 		// The connection is gone, and the peer has forgotten the channel.
 		t.out.Next = []any{abandonNow{}}
-	case s.phase == pb.Phase_CLOSING:
-		t.publish()
 	case s.setup != nil && s.phase != pb.Phase_ABANDONED && s.phase != pb.Phase_CLOSED:
 		t.resumeFunding()
 		t.resumeClosing()
+	}
+	if s.phase == pb.Phase_CLOSING {
+		t.publish()
 	}
 	return t.out
 }
@@ -209,6 +210,8 @@ func (t *turn) failed(err error) durable.Outcome {
 	switch {
 	case errors.As(err, &wrong) && isOpening(t.phase):
 		t.failOpening(err)
+	case errors.As(err, &wrong) && wrong.Fatal && t.phase == pb.Phase_AGREED:
+		t.letGo()
 	case errors.As(err, &wrong) && wrong.Fatal:
 		t.write(t.wireError(err))
 		t.fail(&pb.Closing{Reason: "the peer broke the protocol: " + err.Error()})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	btcwire "github.com/btcsuite/btcd/wire"
 
@@ -27,6 +28,10 @@ func (t *turn) fail(why *pb.Closing) {
 		t.publishLatest()
 	}
 }
+
+// letGo hears no more of a peer with whom the closing is agreed. It may have forgotten the channel once that transaction was
+// published, and be surprised by our channel_reestablish; a commitment would only compete.
+func (t *turn) letGo() { t.stage(&pb.Unlinked{}) }
 
 // forceClose closes at the wish of the user.
 func (t *turn) forceClose() error {
@@ -75,19 +80,31 @@ func (c *Commitments) latest(a *Commitment, signer keys.Signer) (*btcwire.MsgTx,
 // fundingSpent ends a channel whose funding was spent. What the transaction is, and what is to be done about it, is for the
 // monitor, which watches for itself.
 func (t *turn) fundingSpent(body FundingSpent) error {
-	if t.c == nil || t.phase >= pb.Phase_CLOSING || t.phase == pb.Phase_ABANDONED {
+	if t.c == nil || t.phase == pb.Phase_CLOSED || t.phase == pb.Phase_ABANDONED {
 		return nil
 	}
-	if t.hasAgreed(body.Tx) {
+	if !t.c.isCommitment(body.Tx) {
 		t.event(&pb.Closed{})
 		t.monitor(&pb.MonitorUpdate{Finished: true})
 		t.out.Done = true
+		return nil
+	}
+	if t.phase == pb.Phase_CLOSING {
 		return nil
 	}
 	t.event(&pb.Failed{Closing: &pb.Closing{Reason: fmt.Sprintf("transaction %s spent the funding", body.Tx.TxHash())}})
 	t.refuseAllWaiting(refuse(pb.RefusalCode_NOT_OPEN, "the channel is closed"))
 	t.stage(&pb.Unlinked{})
 	return nil
+}
+
+// isCommitment tells a commitment from a closing transaction: nothing else that spends the funding was ever signed. The peer
+// may publish a closing transaction that we signed, and we never hear that it agreed.
+func (c *Commitments) isCommitment(tx *btcwire.MsgTx) bool {
+	return slices.ContainsFunc(c.Active, func(a *Commitment) bool {
+		_, is := a.Funding.CommitmentNumber(tx)
+		return is
+	})
 }
 
 // resumeClosing publishes once more what both sides signed.

@@ -17,7 +17,7 @@ func (t *turn) received(body Received) error {
 	}
 	switch m := body.Message.(type) {
 	case *wire.Error:
-		t.fail(&pb.Closing{Reason: fmt.Sprintf("the peer failed the channel: %.200q", string(m.Data))})
+		t.errorReceived(m)
 		return nil
 	case *wire.Warning:
 		return nil // the connection logs it
@@ -31,6 +31,22 @@ func (t *turn) received(body Received) error {
 		return violation("%s before channel_reestablish: %w", wire.Name(body.Message.MsgType()), ErrUnexpected)
 	}
 	return t.operate(body.Message)
+}
+
+// anyTrouble is the `error` that lnd sends for any trouble of its own. It goes on with the channel after a reconnection,
+// and so do other nodes that hear it.
+const anyTrouble = "internal error"
+
+// errorReceived closes the channel at the peer's word, unless that is not what it means.
+func (t *turn) errorReceived(m *wire.Error) {
+	switch {
+	case t.phase == pb.Phase_AGREED:
+		t.letGo()
+	case string(m.Data) == anyTrouble:
+		t.hangup(fmt.Errorf("the peer has trouble: %s", anyTrouble))
+	default:
+		t.fail(&pb.Closing{Reason: fmt.Sprintf("the peer failed the channel: %.200q", string(m.Data))})
+	}
 }
 
 // operate takes a message of normal operation.
