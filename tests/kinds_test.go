@@ -22,6 +22,7 @@ import (
 	_ "stormcell/messages/peerbook"
 	"stormcell/messages/record"
 	_ "stormcell/messages/registry"
+	_ "stormcell/messages/wallet"
 )
 
 const (

@@ -170,11 +170,11 @@ func TestStopsPublishing(t *testing.T) {
 	require.Equal(t, paying(3).TxHash(), chain.Published()[2].TxHash())
 }
 
-func TestRefusalsAreTold(t *testing.T) {
+func TestAnswersAreTold(t *testing.T) {
 	t.Parallel()
 	chain := &moody{Chain: backendtest.NewChain(), publish: make(chan answer)}
 	actors, desk := startOn(t, chain)
-	p := onchain.Publication{Tx: paying(1), Refused: func(r backend.PublishResult) any { return r }}
+	p := onchain.Publication{Tx: paying(1), Answered: func(r backend.PublishResult) any { return r }}
 	desk.Publish(onchain.Owner{Address: alice}, p)
 	chain.publish <- answer{result: backend.PublishResult{Status: backend.FeeTooLow}}
 	actors.require(t, alice, 1)

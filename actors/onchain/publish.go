@@ -26,9 +26,9 @@ type Publication struct {
 	// Since is the height from which on the transaction, or another that spends the same, may be in the chain; 0 is the tip
 	// of now.
 	Since uint32
-	// Refused makes what the owner is told when the network refuses the transaction, and when it does so in another way
-	// than before. It is called on the desk's goroutine. With nil nobody is told.
-	Refused func(backend.PublishResult) any
+	// Answered makes what the owner is told of the network's answer: of the first one, and whenever it is another than before.
+	// It is called on the desk's goroutine and must not call the desk. With nil, or when it gives nil, nobody is told.
+	Answered func(backend.PublishResult) any
 }
 
 // publicationKey names a publication: two owners may publish the same transaction.
@@ -61,12 +61,12 @@ func newPublications() publications {
 }
 
 // Publish publishes a transaction now and again at each block, until it is watch.SafeDepth deep in the chain, or another one
-// is that spends the same, or Unpublish. To ask again changes who is told of a refusal.
+// is that spends the same, or Unpublish. To ask again changes who is told of the answers.
 func (d *Desk) Publish(owner Owner, p Publication) {
 	d.do(func() {
 		key := publicationKey{owner.Address, p.Tx.TxHash()}
 		if old := d.publications.all[key]; old != nil {
-			old.owner, old.Refused = owner, p.Refused
+			old.owner, old.Answered = owner, p.Answered
 			return
 		}
 		d.publications.count++
@@ -157,21 +157,17 @@ func (d *Desk) published(p *publication, result backend.PublishResult, err error
 	if p.status == result.Status || p.settled > 0 {
 		return
 	}
-	before := p.status
 	p.status = result.Status
-	switch {
-	case result.Ok():
-		if before == 0 || result.Status == backend.Accepted {
-			log.Info("transaction published", "result", result.Status)
-		}
-	default:
+	if result.Ok() {
+		log.Info("transaction published", "result", result.Status)
+	} else {
 		log.Warn("the network refuses a transaction", "result", result)
-		if p.Refused == nil {
-			return
-		}
-		if body := p.Refused(result); body != nil {
-			d.tell(p.owner, body)
-		}
+	}
+	if p.Answered == nil {
+		return
+	}
+	if body := p.Answered(result); body != nil {
+		d.tell(p.owner, body)
 	}
 }
 

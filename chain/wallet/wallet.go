@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/btcsuite/btcd/btcutil"
+	"github.com/btcsuite/btcd/chaincfg"
 	"github.com/btcsuite/btcd/wire"
 	"github.com/btcsuite/btcwallet/chain"
 	"github.com/btcsuite/btcwallet/snacl"
@@ -174,3 +175,6 @@ func (w *Wallet) Close() error {
 	}
 	return nil
 }
+
+// Params are the rules and constants of the wallet's network. They are shared: nobody may change them.
+func (w *Wallet) Params() *chaincfg.Params { return w.config.Network.Params() }
