@@ -175,7 +175,7 @@ func TestWhatClientsOfLndExpect(t *testing.T) {
 	require.Equal(t, codes.Unknown, status.Code(err))
 	require.ErrorContains(t, err, "wallet already unlocked, WalletUnlocker service is no longer available")
 	require.Equal(t, codes.Unimplemented, status.Code(
-		conn.Invoke(h.admin(t), "/lnrpc.Lightning/ChannelBalance", &lnrpc.GetInfoRequest{}, &lnrpc.GetInfoResponse{})))
+		conn.Invoke(h.admin(t), "/lnrpc.Lightning/DescribeGraph", &lnrpc.GetInfoRequest{}, &lnrpc.GetInfoResponse{})))
 	require.Equal(t, codes.Unimplemented, status.Code(
 		conn.Invoke(h.admin(t), "/routerrpc.Router/SendPaymentV2", &lnrpc.GetInfoRequest{}, &lnrpc.GetInfoResponse{})))
 

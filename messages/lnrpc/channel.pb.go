@@ -1412,7 +1412,6 @@ type ChannelCloseSummary struct {
 	SettledBalance int64                           `protobuf:"varint,8,opt,name=settled_balance,json=settledBalance,proto3" json:"settled_balance,omitempty"`
 	CloseType      ChannelCloseSummary_ClosureType `protobuf:"varint,10,opt,name=close_type,json=closeType,proto3,enum=lnrpc.ChannelCloseSummary_ClosureType" json:"close_type,omitempty"`
 	OpenInitiator  Initiator                       `protobuf:"varint,11,opt,name=open_initiator,json=openInitiator,proto3,enum=lnrpc.Initiator" json:"open_initiator,omitempty"`
-	CloseInitiator Initiator                       `protobuf:"varint,12,opt,name=close_initiator,json=closeInitiator,proto3,enum=lnrpc.Initiator" json:"close_initiator,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1513,13 +1512,6 @@ func (x *ChannelCloseSummary) GetCloseType() ChannelCloseSummary_ClosureType {
 func (x *ChannelCloseSummary) GetOpenInitiator() Initiator {
 	if x != nil {
 		return x.OpenInitiator
-	}
-	return Initiator_INITIATOR_UNKNOWN
-}
-
-func (x *ChannelCloseSummary) GetCloseInitiator() Initiator {
-	if x != nil {
-		return x.CloseInitiator
 	}
 	return Initiator_INITIATOR_UNKNOWN
 }
@@ -2490,7 +2482,7 @@ const file_messages_lnrpc_channel_proto_rawDesc = "" +
 	"\x10funding_canceled\x18\x05 \x01(\bR\x0ffundingCanceled\x12\x1c\n" +
 	"\tabandoned\x18\x06 \x01(\bR\tabandoned\"P\n" +
 	"\x16ClosedChannelsResponse\x126\n" +
-	"\bchannels\x18\x01 \x03(\v2\x1a.lnrpc.ChannelCloseSummaryR\bchannels\"\xf3\x04\n" +
+	"\bchannels\x18\x01 \x03(\v2\x1a.lnrpc.ChannelCloseSummaryR\bchannels\"\xb8\x04\n" +
 	"\x13ChannelCloseSummary\x12#\n" +
 	"\rchannel_point\x18\x01 \x01(\tR\fchannelPoint\x12\x1b\n" +
 	"\achan_id\x18\x02 \x01(\x04B\x020\x01R\x06chanId\x12\x1d\n" +
@@ -2504,8 +2496,7 @@ const file_messages_lnrpc_channel_proto_rawDesc = "" +
 	"\n" +
 	"close_type\x18\n" +
 	" \x01(\x0e2&.lnrpc.ChannelCloseSummary.ClosureTypeR\tcloseType\x127\n" +
-	"\x0eopen_initiator\x18\v \x01(\x0e2\x10.lnrpc.InitiatorR\ropenInitiator\x129\n" +
-	"\x0fclose_initiator\x18\f \x01(\x0e2\x10.lnrpc.InitiatorR\x0ecloseInitiator\"\x8a\x01\n" +
+	"\x0eopen_initiator\x18\v \x01(\x0e2\x10.lnrpc.InitiatorR\ropenInitiator\"\x8a\x01\n" +
 	"\vClosureType\x12\x15\n" +
 	"\x11COOPERATIVE_CLOSE\x10\x00\x12\x15\n" +
 	"\x11LOCAL_FORCE_CLOSE\x10\x01\x12\x16\n" +
@@ -2615,27 +2606,26 @@ var file_messages_lnrpc_channel_proto_depIdxs = []int32{
 	17, // 12: lnrpc.ClosedChannelsResponse.channels:type_name -> lnrpc.ChannelCloseSummary
 	2,  // 13: lnrpc.ChannelCloseSummary.close_type:type_name -> lnrpc.ChannelCloseSummary.ClosureType
 	1,  // 14: lnrpc.ChannelCloseSummary.open_initiator:type_name -> lnrpc.Initiator
-	1,  // 15: lnrpc.ChannelCloseSummary.close_initiator:type_name -> lnrpc.Initiator
-	20, // 16: lnrpc.ChannelBalanceResponse.local_balance:type_name -> lnrpc.Amount
-	20, // 17: lnrpc.ChannelBalanceResponse.remote_balance:type_name -> lnrpc.Amount
-	20, // 18: lnrpc.ChannelBalanceResponse.unsettled_local_balance:type_name -> lnrpc.Amount
-	20, // 19: lnrpc.ChannelBalanceResponse.unsettled_remote_balance:type_name -> lnrpc.Amount
-	20, // 20: lnrpc.ChannelBalanceResponse.pending_open_local_balance:type_name -> lnrpc.Amount
-	20, // 21: lnrpc.ChannelBalanceResponse.pending_open_remote_balance:type_name -> lnrpc.Amount
-	3,  // 22: lnrpc.CloseChannelRequest.channel_point:type_name -> lnrpc.ChannelPoint
-	6,  // 23: lnrpc.CloseStatusUpdate.close_pending:type_name -> lnrpc.PendingUpdate
-	23, // 24: lnrpc.CloseStatusUpdate.chan_close:type_name -> lnrpc.ChannelCloseUpdate
-	24, // 25: lnrpc.CloseStatusUpdate.close_instant:type_name -> lnrpc.InstantUpdate
-	1,  // 26: lnrpc.PendingChannelsResponse.PendingChannel.initiator:type_name -> lnrpc.Initiator
-	0,  // 27: lnrpc.PendingChannelsResponse.PendingChannel.commitment_type:type_name -> lnrpc.CommitmentType
-	25, // 28: lnrpc.PendingChannelsResponse.PendingOpenChannel.channel:type_name -> lnrpc.PendingChannelsResponse.PendingChannel
-	25, // 29: lnrpc.PendingChannelsResponse.WaitingCloseChannel.channel:type_name -> lnrpc.PendingChannelsResponse.PendingChannel
-	25, // 30: lnrpc.PendingChannelsResponse.ForceClosedChannel.channel:type_name -> lnrpc.PendingChannelsResponse.PendingChannel
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	20, // 15: lnrpc.ChannelBalanceResponse.local_balance:type_name -> lnrpc.Amount
+	20, // 16: lnrpc.ChannelBalanceResponse.remote_balance:type_name -> lnrpc.Amount
+	20, // 17: lnrpc.ChannelBalanceResponse.unsettled_local_balance:type_name -> lnrpc.Amount
+	20, // 18: lnrpc.ChannelBalanceResponse.unsettled_remote_balance:type_name -> lnrpc.Amount
+	20, // 19: lnrpc.ChannelBalanceResponse.pending_open_local_balance:type_name -> lnrpc.Amount
+	20, // 20: lnrpc.ChannelBalanceResponse.pending_open_remote_balance:type_name -> lnrpc.Amount
+	3,  // 21: lnrpc.CloseChannelRequest.channel_point:type_name -> lnrpc.ChannelPoint
+	6,  // 22: lnrpc.CloseStatusUpdate.close_pending:type_name -> lnrpc.PendingUpdate
+	23, // 23: lnrpc.CloseStatusUpdate.chan_close:type_name -> lnrpc.ChannelCloseUpdate
+	24, // 24: lnrpc.CloseStatusUpdate.close_instant:type_name -> lnrpc.InstantUpdate
+	1,  // 25: lnrpc.PendingChannelsResponse.PendingChannel.initiator:type_name -> lnrpc.Initiator
+	0,  // 26: lnrpc.PendingChannelsResponse.PendingChannel.commitment_type:type_name -> lnrpc.CommitmentType
+	25, // 27: lnrpc.PendingChannelsResponse.PendingOpenChannel.channel:type_name -> lnrpc.PendingChannelsResponse.PendingChannel
+	25, // 28: lnrpc.PendingChannelsResponse.WaitingCloseChannel.channel:type_name -> lnrpc.PendingChannelsResponse.PendingChannel
+	25, // 29: lnrpc.PendingChannelsResponse.ForceClosedChannel.channel:type_name -> lnrpc.PendingChannelsResponse.PendingChannel
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_messages_lnrpc_channel_proto_init() }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"stormcell/actors/channel"
 	"stormcell/actors/durable"
 	"stormcell/actors/node"
 	"stormcell/chain/keys"
@@ -143,7 +144,10 @@ func (d *daemon) start(ctx context.Context, s wallet.Seed) error {
 		return fault.New(fault.Failed, err, "The log says more.")
 	}
 	d.metrics.add(d.node.Kernel)
-	d.server.Activate(d.node)
+	d.server.Activate(rpc.Node{
+		Key: signer.NodeKey(), PeerAddr: d.node.PeerAddr(), Features: node.Features(), Peers: d.node.Peers,
+		Channels: channel.Client{},
+	})
 	d.log.Info("running", "node", fmt.Sprintf("%x", signer.NodeKey().SerializeCompressed()), "listen", d.node.PeerAddr().String())
 	return nil
 }

@@ -1,11 +1,18 @@
 package rpc
 
 import (
+	"context"
 	"log/slog"
+	"slices"
 	"testing"
 
+	"github.com/btcsuite/btcd/btcec/v2"
+	"github.com/btcsuite/btcd/chaincfg/chainhash"
+	"github.com/btcsuite/btcd/wire"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
 
+	"stormcell/actors/channel"
 	"stormcell/chain/backend"
 	"stormcell/chain/wallet"
 )
@@ -20,4 +27,71 @@ func newServer(t *testing.T) *Server {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.listener.Close()) })
 	return s
+}
+
+// newLightning makes the service of a node that is made of fakes.
+func newLightning(t *testing.T, n Node) *lightning {
+	t.Helper()
+	s := newServer(t)
+	n.Key = keyOf(1).PubKey()
+	s.Activate(n)
+	return &lightning{server: s}
+}
+
+// keyOf is a key for tests.
+func keyOf(n byte) *btcec.PrivateKey {
+	key, _ := btcec.PrivKeyFromBytes([]byte{n})
+	return key
+}
+
+func nodeOf(n byte) [33]byte { return [33]byte(keyOf(n).PubKey().SerializeCompressed()) }
+
+// sink takes what a call streams.
+type sink[T any] struct {
+	grpc.ServerStream
+	ctx  context.Context
+	sent []*T
+}
+
+func (s *sink[T]) Context() context.Context { return s.ctx }
+
+func (s *sink[T]) Send(update *T) error {
+	s.sent = append(s.sent, update)
+	return nil
+}
+
+// fakeChannels has channels, and notes what is asked for.
+type fakeChannels struct {
+	all    []channel.Info
+	closed []channel.ClosedInfo
+	err    error
+
+	listed func() // before each list
+	opened []channel.OpenRequest
+	open   channel.Opened
+	ended  []channel.CloseRequest
+	tx     chainhash.Hash
+}
+
+func (f *fakeChannels) Open(_ context.Context, want channel.OpenRequest) (channel.Opened, error) {
+	f.opened = append(f.opened, want)
+	return f.open, f.err
+}
+
+func (f *fakeChannels) List(context.Context) ([]channel.Info, error) {
+	if f.listed != nil {
+		f.listed()
+	}
+	return slices.Clone(f.all), f.err
+}
+
+func (f *fakeChannels) Closed(context.Context) ([]channel.ClosedInfo, error) { return f.closed, f.err }
+
+func (f *fakeChannels) Close(_ context.Context, _ wire.OutPoint, want channel.CloseRequest) (chainhash.Hash, error) {
+	f.ended = append(f.ended, want)
+	return f.tx, nil
+}
+
+func (f *fakeChannels) AwaitSpent(context.Context, wire.OutPoint) (chainhash.Hash, error) {
+	return f.tx, nil
 }

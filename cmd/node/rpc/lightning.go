@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 
-	"stormcell/actors/node"
 	"stormcell/chain/backend"
 	"stormcell/cmd/node/version"
 	"stormcell/messages/lnrpc"
@@ -18,29 +17,28 @@ type lightning struct {
 	server *Server
 }
 
-func (l *lightning) node() *node.Node { return l.server.node.Load() }
+func (l *lightning) node() *Node { return l.server.node.Load() }
 
 // GetInfo implements lnrpc.LightningServer.
 func (l *lightning) GetInfo(ctx context.Context, _ *lnrpc.GetInfoRequest) (*lnrpc.GetInfoResponse, error) {
 	n := l.node()
-	peers, err := connected(ctx, n)
+	peers, err := connected(ctx, n.Peers)
 	if err != nil {
 		return nil, err
 	}
-	key := n.Signer().NodeKey()
 	info := &lnrpc.GetInfoResponse{
-		IdentityPubkey: hex.EncodeToString(key.SerializeCompressed()),
+		IdentityPubkey: hex.EncodeToString(n.Key.SerializeCompressed()),
 		NumPeers:       uint32(len(peers)),
 		Version:        version.Number,
 		CommitHash:     version.Commit(),
 		Chains:         []*lnrpc.Chain{{Chain: "bitcoin", Network: networkName(l.server.o.Network)}},
-		Features:       features(node.Features()),
+		Features:       features(n.Features),
 	}
 	// An address that says "all of them" is nothing that others could dial.
-	at, err := address.Parse(n.PeerAddr().String(), 0)
+	at, err := address.Parse(n.PeerAddr.String(), 0)
 	if err == nil {
 		if ip, ok := at.AddrPort(); ok && !ip.Addr().IsUnspecified() {
-			info.Uris = []string{address.Node{Key: key, Address: at}.String()}
+			info.Uris = []string{address.Node{Key: n.Key, Address: at}.String()}
 		}
 	}
 	return info, nil

@@ -90,7 +90,8 @@ func (m *macaroons) bake(r role) ([]byte, error) {
 	return baked.MarshalBinary()
 }
 
-// check gives the role of a macaroon, in hexadecimal digits, or tells why it is not good for a call from an address at a time.
+// check gives the role of a macaroon, in hexadecimal digits, or tells why it is not good for a call from an address at a
+// time.
 func (m *macaroons) check(token string, from net.Addr, now time.Time) (role, error) {
 	serialized, err := hex.DecodeString(token)
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"stormcell/actors/durable"
-	"stormcell/actors/node"
 	"stormcell/actors/peerbook"
 	"stormcell/cmd/node/config"
 	"stormcell/messages/lnrpc"
@@ -67,7 +66,7 @@ func (l *lightning) DisconnectPeer(
 
 // ListPeers implements lnrpc.LightningServer.
 func (l *lightning) ListPeers(ctx context.Context, _ *lnrpc.ListPeersRequest) (*lnrpc.ListPeersResponse, error) {
-	peers, err := connected(ctx, l.node())
+	peers, err := connected(ctx, l.node().Peers)
 	if err != nil {
 		return nil, err
 	}
@@ -82,8 +81,8 @@ func (l *lightning) ListPeers(ctx context.Context, _ *lnrpc.ListPeersRequest) (*
 }
 
 // connected lists the peers that have a connection.
-func connected(ctx context.Context, n *node.Node) ([]peerbook.Peer, error) {
-	all, err := n.Peers.List(ctx)
+func connected(ctx context.Context, book Peers) ([]peerbook.Peer, error) {
+	all, err := book.List(ctx)
 	if err != nil {
 		return nil, refused(err)
 	}
@@ -100,6 +99,14 @@ func parseKey(text string) (peerbook.NodeKey, error) {
 	serialized, err := hex.DecodeString(text)
 	if err != nil || len(serialized) != btcec.PubKeyBytesLenCompressed {
 		return peerbook.NodeKey{}, status.Error(codes.InvalidArgument, "a node's key is 66 hexadecimal digits")
+	}
+	return parseKeyBytes(serialized)
+}
+
+func parseKeyBytes(serialized []byte) (peerbook.NodeKey, error) {
+	if len(serialized) != btcec.PubKeyBytesLenCompressed {
+		return peerbook.NodeKey{}, status.Errorf(codes.InvalidArgument, "a node's key has %d bytes, not %d",
+			btcec.PubKeyBytesLenCompressed, len(serialized))
 	}
 	if _, err := btcec.ParsePubKey(serialized); err != nil {
 		return peerbook.NodeKey{}, status.Errorf(codes.InvalidArgument, "node key: %v", err)

@@ -17,7 +17,6 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 
-	"stormcell/actors/node"
 	"stormcell/chain/backend"
 	"stormcell/chain/wallet"
 	"stormcell/messages/lnrpc"
@@ -70,7 +69,7 @@ type Server struct {
 	streams   chan struct{} // one per stream
 
 	unlocking sync.Mutex // scrypt needs much memory: one at a time
-	node      atomic.Pointer[node.Node]
+	node      atomic.Pointer[Node]
 }
 
 // New makes a server, and its certificate and macaroon where they are missing, and listens. Serve it.
@@ -128,8 +127,8 @@ func (s *Server) Serve() error {
 }
 
 // Activate lets the Lightning service answer, for a node that has started.
-func (s *Server) Activate(n *node.Node) {
-	s.node.Store(n)
+func (s *Server) Activate(n Node) {
+	s.node.Store(&n)
 	s.states.set(lnrpc.WalletState_SERVER_ACTIVE)
 }
 
