@@ -23,6 +23,8 @@ type Core struct {
 	Policy Policy
 	// Resolver names who is told of an irrevocable HTLC of the peer, and will resolve it. It depends on the HTLC alone.
 	Resolver func(*pb.IncomingHTLC) durable.Address
+	// Registry is told where each channel stands; nobody is if it is empty.
+	Registry durable.Address
 }
 
 var _ durable.Core[*State] = (*Core)(nil)
@@ -85,8 +87,9 @@ func (c *Core) Resume(s *State, env durable.Env) durable.Outcome {
 func (c *Core) Decide(s *State, m durable.Message, env durable.Env) durable.Outcome {
 	t := c.turn(s, m, env)
 	if err := t.decide(); err != nil {
-		return t.failed(err)
+		t.failed(err)
 	}
+	t.tellStanding()
 	return t.out
 }
 
@@ -117,6 +120,8 @@ func (t *turn) decide() error {
 		return t.forceClose()
 	case Figures:
 		return t.figures()
+	case Describe:
+		return t.describe()
 	case signNow:
 		return t.signNow()
 	case outOfReach:
@@ -203,7 +208,7 @@ func (t *turn) wantSign() {
 }
 
 // failed turns an error into an outcome that changes nothing but what the error demands.
-func (t *turn) failed(err error) durable.Outcome {
+func (t *turn) failed(err error) {
 	var refusal *Refusal
 	var wrong *Violation
 	t.out = durable.Outcome{}
@@ -226,7 +231,6 @@ func (t *turn) failed(err error) durable.Outcome {
 		// Something of ours is not there, the signer say. What the peer sent meanwhile it will send again.
 		t.hangup(err)
 	}
-	return t.out
 }
 
 // wireError is an error for the peer.

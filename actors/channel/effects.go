@@ -29,6 +29,8 @@ type (
 	ForceClose struct{}
 	// Figures asks for a channel's figures; the answer is Balances.
 	Figures struct{}
+	// Describe asks for all that people may want to know; the answer is an Info.
+	Describe struct{}
 )
 
 // Balances answers Figures.

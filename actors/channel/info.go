@@ -5,8 +5,10 @@ import (
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	btcwire "github.com/btcsuite/btcd/wire"
 	"github.com/lightningnetwork/lnd/lntypes"
+	"github.com/lightningnetwork/lnd/lnwire"
 
 	"stormcell/actors/durable"
+	"stormcell/chain/bolt3"
 	"stormcell/chain/fees"
 	pb "stormcell/messages/channel"
 	"stormcell/peer/wire"
@@ -23,6 +25,8 @@ type Info struct {
 
 	Phase  pb.Phase
 	Active bool // the peer is there, and HTLCs may flow
+	// Trouble says why a channel does not answer: only what the registry knows of it is filled in then.
+	Trouble string
 
 	// Outpoint and ChannelID are zero while there is no funding transaction.
 	Outpoint  btcwire.OutPoint
@@ -42,7 +46,7 @@ type Info struct {
 	FeeRate        fees.SatPerKW
 	Sent, Received wire.MilliSatoshi // totals of settled HTLCs
 	Updates        uint64            // of our commitment since the channel was opened
-	HTLCs          []HTLCInfo        // on their way in or out, ours first
+	HTLCs          []HTLCInfo        // on our latest commitment, ours first
 	Unsettled      wire.MilliSatoshi // the sum of those
 
 	// Terms are what each side laid down: LocalTerms bind the peer.
@@ -56,12 +60,63 @@ type Info struct {
 	Confirmations, ConfirmationsWanted uint32
 	ForgetIn                           uint32
 
+	// ClosesByUs says that we have said where our funds go when the channel closes together with the peer.
+	ClosesByUs bool
 	// CloseReason says why the channel closes by a commitment. ClosingTxs are the transactions that were published to close
 	// it, newest last; ClosedBy is the one in a block, zero until there is one.
 	CloseReason string
 	Behind      bool // we lost state, and wait for the peer to close
 	ClosingTxs  []chainhash.Hash
 	ClosedBy    chainhash.Hash
+}
+
+// describe answers who asks for an Info. What only the shell knows, it adds.
+func (t *turn) describe() error {
+	s, contract := t.setup, t.setup.GetContract()
+	if s == nil {
+		return notOpen(t.phase)
+	}
+	info := Info{
+		Address: t.env.Self(), KeyIndex: contract.GetKeyIndex(), Peer: t.peer, Opener: contract.GetOpener(),
+		Private: !s.GetAnnounce(), Type: wire.ParseFeatures(s.GetChannelType()),
+		Phase: t.phase, Active: t.phase == pb.Phase_NORMAL && t.synced,
+		Scid: lnwire.NewShortChanIDFromInt(s.GetScid()), Alias: lnwire.NewShortChanIDFromInt(s.GetLocalAlias()),
+		PeerAlias: lnwire.NewShortChanIDFromInt(s.GetRemoteAlias()),
+		Capacity:  btcutil.Amount(s.GetCapacitySat()), Push: wire.MilliSatoshi(s.GetPushMsat()),
+		FeeRate: fees.SatPerKW(s.GetSatPerKw()), ConfirmationsWanted: max(s.GetMinimumDepth(), 1),
+		ClosesByUs: len(t.shutdown.GetLocalScript()) > 0, CloseReason: t.closing.GetReason(), Behind: t.closing.GetBehind(),
+	}
+	info.LocalTerms, info.RemoteTerms = termsOf(contract.GetLocal()), termsOf(contract.GetRemote())
+	if info.CloseScript, info.Committed = s.GetLocalShutdown(), true; len(info.CloseScript) == 0 {
+		info.CloseScript, info.Committed = s.GetCloseScript(), false
+	}
+	if forgotten := s.GetSinceHeight() + forgetAfter; t.phase == pb.Phase_WAIT_CONFIRMED && !info.Opener {
+		info.ForgetIn = forgotten - min(t.height, forgotten)
+	}
+	if t.c != nil {
+		info.describe(t.c)
+		if info.Active {
+			info.Sendable = t.c.Sendable(&t.Policy)
+		}
+	}
+	t.release(durable.Reply{To: t.m.Asker, Body: info})
+	return nil
+}
+
+// describe enters what our latest commitment says.
+func (i *Info) describe(c *Commitments) {
+	a := c.Active[0]
+	t := c.tally(a, Local, localLatest, nil)
+	i.Outpoint, i.ChannelID = a.Funding.Outpoint, c.ChannelID
+	i.Local, i.Remote, i.Sent, i.Received = t.balance[Local], t.balance[Remote], c.Sent, c.Received
+	i.FeeRate, i.Updates, i.CommitFee = t.rate, c.LocalNumber, bolt3.BaseFee(t.rate, t.untrimmed)
+	i.CommitWeight = bolt3.CommitmentWeight + bolt3.HTLCOutputWeight*lntypes.WeightUnit(t.untrimmed)
+	c.walk(a, localLatest, func(h *HTLC) {
+		i.Unsettled += h.Amount
+		i.HTLCs = append(i.HTLCs, HTLCInfo{
+			Incoming: h.By == Remote, ID: h.ID, Amount: h.Amount, PaymentHash: h.PaymentHash, Expiry: h.Expiry,
+		})
+	})
 }
 
 // HTLCInfo describes an HTLC that is in the channel.

@@ -21,6 +21,8 @@ func (t *turn) received(body Received) error {
 		return nil
 	case *wire.Warning:
 		return nil // the connection logs it
+	case *wire.AnnouncementSignatures:
+		return nil // the channel is not announced: that takes both sides
 	case *wire.ChannelReestablish:
 		if t.synced {
 			return violation("channel_reestablish again: %w", ErrUnexpected)

@@ -39,7 +39,7 @@ type Open struct {
 	CloseScript    []byte // to which it closes when nobody says otherwise
 }
 
-// Incoming brings a peer's `open_channel` to the address that the channel is to have.
+// Incoming brings a peer's `open_channel` to the address that the channel is to have. The answer is nil.
 type Incoming struct {
 	Peer     [33]byte
 	Link     uint64

@@ -8,8 +8,11 @@ import (
 	"github.com/btcsuite/btcd/btcutil"
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	btcwire "github.com/btcsuite/btcd/wire"
+	"github.com/lightningnetwork/lnd/lnwire"
 
 	"stormcell/chain/fees"
+	pb "stormcell/messages/channel"
+	registrypb "stormcell/messages/registry"
 	"stormcell/peer/wire"
 )
 
@@ -19,8 +22,6 @@ var (
 	ErrPeerNotConnected = errors.New("peer is not connected")
 	// ErrNoChannel: no channel that is not gone has this outpoint.
 	ErrNoChannel = errors.New("no such channel")
-	// ErrStillOpen: the channel does not close.
-	ErrStillOpen = errors.New("the channel is not closing")
 )
 
 // OpenError says why nothing came of an opening that had begun: the peer's words, or ours.
@@ -61,41 +62,202 @@ type CloseRequest struct {
 // Client opens, lists and closes the channels of a node.
 type Client struct{ shell *Shell }
 
-// errNotBuilt is what a method gives that is not there yet.
-var errNotBuilt = errors.New("channels are not connected to this node yet")
-
 // Open opens a channel, and returns once both sides have signed and the funding transaction is published. When ctx ends
-// before that, the channel may be opened all the same: List tells. The errors are ErrPeerNotConnected, a *Refusal, and
-// *OpenError.
+// before that, the channel may be opened all the same: List tells. The errors are ErrPeerNotConnected, ErrNotSynced, a
+// *Refusal, and *OpenError.
 func (c Client) Open(ctx context.Context, want OpenRequest) (Opened, error) {
-	return Opened{}, fmt.Errorf("open a channel: %w", errNotBuilt)
+	return c.shell.open(ctx, want)
 }
 
 // List is every channel that is not gone, pending ones included, in the order in which they were begun.
 func (c Client) List(ctx context.Context) ([]Info, error) {
-	return nil, fmt.Errorf("list channels: %w", errNotBuilt)
+	roster, err := c.shell.registry.Roster(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list channels: %w", err)
+	}
+	answers := make([]chan Info, len(roster))
+	for i, entry := range roster {
+		answer := make(chan Info, 1)
+		answers[i] = answer
+		err := c.shell.Kernel.AskFunc(addressOf(entry.GetKeyIndex()), Describe{}, false, func(body any, err error) {
+			info, ok := body.(Info)
+			if !ok {
+				info = infoOf(entry, err)
+			}
+			answer <- info
+		})
+		if err != nil {
+			answer <- infoOf(entry, err)
+		}
+	}
+	out := make([]Info, 0, len(roster))
+	for _, answer := range answers {
+		select {
+		case info := <-answer:
+			if info.Phase != pb.Phase_ABANDONED && info.Phase != pb.Phase_CLOSED {
+				out = append(out, c.shell.seen(info))
+			}
+		case <-ctx.Done():
+			return nil, fmt.Errorf("list channels: %w", ctx.Err())
+		case <-c.shell.Kernel.Dead():
+			return nil, fmt.Errorf("list channels: %w", c.shell.Kernel.Err())
+		}
+	}
+	return out, nil
+}
+
+// infoOf is what is known of a channel that does not answer.
+func infoOf(entry *registrypb.Channel, err error) Info {
+	info := Info{
+		Address: addressOf(entry.GetKeyIndex()), KeyIndex: entry.GetKeyIndex(), Peer: [33]byte(entry.GetPeer()),
+		Opener: entry.GetOpener(), Capacity: btcutil.Amount(entry.GetCapacitySat()),
+		Outpoint: outpointOf(entry.GetOutpoint()), Scid: lnwire.NewShortChanIDFromInt(entry.GetScid()),
+		Alias: lnwire.NewShortChanIDFromInt(entry.GetAlias()),
+	}
+	copy(info.ChannelID[:], entry.GetChannelId())
+	if err != nil {
+		info.Trouble = err.Error()
+	}
+	return info
+}
+
+// seen adds what the chain shows of a channel.
+func (s *Shell) seen(info Info) Info {
+	m := s.member(info.Address)
+	if at, height := m.seenAt.Load(), s.Desk.Height(); at > 0 && height >= at {
+		info.Confirmations = height - at + 1
+	}
+	if closings := m.closings.Load(); closings != nil {
+		info.ClosingTxs = append(info.ClosingTxs, *closings...)
+	}
+	if spent := m.spentBy.Load(); spent != nil {
+		info.ClosedBy = *spent
+	}
+	return info
 }
 
 // Closed is every channel that is gone and had a funding, oldest first.
 func (c Client) Closed(ctx context.Context) ([]ClosedInfo, error) {
-	return nil, fmt.Errorf("list closed channels: %w", errNotBuilt)
+	gone, err := c.shell.registry.Gone(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list closed channels: %w", err)
+	}
+	out := make([]ClosedInfo, len(gone))
+	for i, entry := range gone {
+		ending := entry.GetEnding()
+		out[i] = ClosedInfo{
+			Peer: [33]byte(entry.GetPeer()), Opener: entry.GetOpener(), KeyIndex: entry.GetKeyIndex(),
+			Outpoint: outpointOf(entry.GetOutpoint()), Scid: lnwire.NewShortChanIDFromInt(entry.GetScid()),
+			Capacity: btcutil.Amount(entry.GetCapacitySat()), Kind: NeverFunded, Reason: ending.GetReason(),
+			Height: ending.GetHeight(), Settled: wire.MilliSatoshi(ending.GetSettledMsat()),
+		}
+		copy(out[i].ChannelID[:], entry.GetChannelId())
+		if txid := ending.GetClosingTxid(); len(txid) > 0 {
+			out[i].Kind = ClosedTogether
+			copy(out[i].ClosingTx[:], txid)
+		}
+	}
+	return out, nil
 }
 
 // Close closes a channel, and returns the id of the closing transaction once that is published: for a cooperative close,
-// once the peer has agreed, which it does when no HTLC is left. The errors are ErrNoChannel and a *Refusal. A channel that
-// closes already is not closed again: what it was waiting for is waited for.
+// once the peer has agreed, which it does when no HTLC is left. A channel that closes already is not asked again: what it
+// waits for is waited for. The errors are ErrNoChannel and a *Refusal.
 func (c Client) Close(ctx context.Context, channel btcwire.OutPoint, want CloseRequest) (chainhash.Hash, error) {
-	return chainhash.Hash{}, fmt.Errorf("close channel %v: %w", channel, errNotBuilt)
+	m, err := c.find(channel)
+	if err != nil {
+		return chainhash.Hash{}, err
+	}
+	next := c.shell.changed.Next()
+	if err := c.close(ctx, m, want); err != nil {
+		return chainhash.Hash{}, fmt.Errorf("close channel %v: %w", channel, err)
+	}
+	for {
+		if closings := m.closings.Load(); closings != nil {
+			return (*closings)[len(*closings)-1], nil
+		}
+		if spent := m.spentBy.Load(); spent != nil {
+			return *spent, nil
+		}
+		if err := c.wait(ctx, m, next); err != nil {
+			return chainhash.Hash{}, fmt.Errorf("close channel %v: %w", channel, err)
+		}
+		next = c.shell.changed.Next()
+	}
+}
+
+// close asks the channel to close, unless it does already.
+func (c Client) close(ctx context.Context, m *member, want CloseRequest) error {
+	body, err := c.shell.Kernel.Ask(ctx, m.address, Describe{})
+	if err != nil {
+		return err
+	}
+	info, _ := body.(Info)
+	switch {
+	case info.Phase == pb.Phase_CLOSING, isShutting(info.Phase) && !want.Force && info.ClosesByUs:
+		return nil
+	case want.Force:
+		_, err = c.shell.Kernel.Ask(ctx, m.address, ForceClose{})
+		return err
+	}
+	rate, err := c.shell.rate(ctx, want.FeeRate, want.ConfTarget)
+	if err != nil {
+		return err
+	}
+	_, err = c.shell.Kernel.Ask(ctx, m.address, Close{Script: want.Script, FeeRate: rate})
+	return err
 }
 
 // AwaitSpent waits until a transaction that spends the channel's funding is in a block, and gives its id. The error is
 // ErrNoChannel.
 func (c Client) AwaitSpent(ctx context.Context, channel btcwire.OutPoint) (chainhash.Hash, error) {
-	return chainhash.Hash{}, fmt.Errorf("wait for the end of channel %v: %w", channel, errNotBuilt)
+	m, err := c.find(channel)
+	if err != nil {
+		return chainhash.Hash{}, err
+	}
+	for {
+		next := c.shell.changed.Next()
+		if spent := m.spentBy.Load(); spent != nil {
+			return *spent, nil
+		}
+		if err := c.wait(ctx, m, next); err != nil {
+			return chainhash.Hash{}, fmt.Errorf("wait for the end of channel %v: %w", channel, err)
+		}
+	}
+}
+
+// wait waits until something has changed that the shell knows.
+func (c Client) wait(ctx context.Context, m *member, next <-chan struct{}) error {
+	if m.gone.Load() {
+		return ErrNoChannel
+	}
+	select {
+	case <-next:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.shell.Kernel.Dead():
+		return c.shell.Kernel.Err()
+	}
 }
 
 // SetFeeRate proposes another fee rate for the commitments of a channel that we opened. The node's own estimate may change
 // it again. The errors are ErrNoChannel and a *Refusal.
 func (c Client) SetFeeRate(ctx context.Context, channel btcwire.OutPoint, rate fees.SatPerKW) error {
-	return fmt.Errorf("set the fee rate of channel %v: %w", channel, errNotBuilt)
+	m, err := c.find(channel)
+	if err != nil {
+		return err
+	}
+	if _, err := c.shell.Kernel.Ask(ctx, m.address, SetFeeRate{Rate: rate}); err != nil {
+		return fmt.Errorf("set the fee rate of channel %v: %w", channel, err)
+	}
+	return nil
+}
+
+func (c Client) find(channel btcwire.OutPoint) (*member, error) {
+	m, ok := c.shell.byPoint.Load(channel)
+	if !ok {
+		return nil, fmt.Errorf("channel %v: %w", channel, ErrNoChannel)
+	}
+	return m.(*member), nil
 }

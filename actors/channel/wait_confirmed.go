@@ -1,13 +1,13 @@
 package channel
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 
 	btcwire "github.com/btcsuite/btcd/wire"
 	"github.com/lightningnetwork/lnd/lnwire"
 
+	"stormcell/actors/registry"
 	pb "stormcell/messages/channel"
 	"stormcell/peer/wire"
 )
@@ -42,13 +42,8 @@ func (t *turn) fundingConfirmed(body FundingConfirmed) error {
 		t.fail(&pb.Closing{Reason: why})
 		return nil
 	}
-	var random [8]byte
-	t.env.Random(random[:])
 	scid := lnwire.ShortChannelID{BlockHeight: body.Height, TxIndex: body.TxIndex, TxPosition: uint16(f.Outpoint.Index)}
-	confirmed := &pb.Confirmed{Scid: scid.ToUint64(), Alias: t.setup.GetLocalAlias()}
-	if confirmed.Alias == 0 {
-		confirmed.Alias = binary.BigEndian.Uint64(random[:])
-	}
+	confirmed := &pb.Confirmed{Scid: scid.ToUint64(), Alias: registry.Alias(t.c.KeyIndex)}
 	t.event(confirmed)
 	if t.synced {
 		return t.sayReady(confirmed.GetAlias())

@@ -6,6 +6,7 @@ import (
 
 	"github.com/lightningnetwork/lnd/lnwire"
 
+	"stormcell/actors/durable"
 	"stormcell/chain/fees"
 	pb "stormcell/messages/channel"
 	"stormcell/peer/wire"
@@ -41,6 +42,9 @@ func (t *turn) incoming(body Incoming) error {
 	t.event(&pb.SetupChanged{Phase: pb.Phase_WAIT_FUNDING_CREATED, Setup: setup})
 	t.stage(&pb.Linked{Link: body.Link, Features: body.Features.Bytes()}, &pb.HeightSeen{Height: body.Height})
 	t.write(accept)
+	if t.m.Asker.Waits() {
+		t.release(durable.Reply{To: t.m.Asker})
+	}
 	return nil
 }
 

@@ -71,7 +71,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	n.shell = peerbook.NewShell(n.Kernel, hub.New(hub.Config{
 		Key: keys.NodeECDH{Signer: o.Signer}, Features: Features(), Chain: *o.Network.GenesisHash,
 		Max: peerbook.MaxConnections, Log: o.Log,
-	}), o.Log)
+	}), silence{}, o.Log)
 	w.peers = n.shell
 
 	self := peerbook.NodeKey(o.Signer.NodeKey().SerializeCompressed())
@@ -114,6 +114,13 @@ func (n *Node) Stop(ctx context.Context) error {
 	}
 	return errors.Join(err, n.Kernel.Stop(ctx))
 }
+
+// silence takes what peers say while there are no channels that it could be about.
+type silence struct{}
+
+func (silence) Up(*peerbook.Link)                                           {}
+func (silence) Message(context.Context, *peerbook.Link, wire.Message) error { return nil }
+func (silence) Down(*peerbook.Link)                                         {}
 
 // world carries out the effects of all actors.
 type world struct {

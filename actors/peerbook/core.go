@@ -163,24 +163,27 @@ func (c Core) up(b *Book, up Up, env durable.Env) durable.Outcome {
 	var out durable.Outcome
 	if !up.Inbound {
 		out.Stage = append(out.Stage, &pb.DialEnded{NodeKey: up.Key[:], Failures: uint32(p.attempts.Failures)})
-		if up.Dial.Asker.Waits() {
-			out.Release = append(out.Release, durable.Reply{To: up.Dial.Asker})
-		} else if p.keptAt == "" { // forgotten while it was dialled
+		if !up.Dial.Asker.Waits() && p.keptAt == "" { // forgotten while it was dialled
 			out.Release = append(out.Release, Hangup{up.Number, errUnwanted})
 			return out
 		}
 	}
-	if old := p.connection; old != nil {
-		if c.prefersOld(old, up, env.Now()) {
-			out.Release = append(out.Release, Hangup{up.Number, errReplaced})
-			return out
-		}
+	switch old := p.connection; {
+	case old != nil && c.prefersOld(old, up, env.Now()):
+		out.Release = append(out.Release, Hangup{up.Number, errReplaced})
+	case old != nil:
 		out.Release = append(out.Release, Hangup{old.Number, errReplaced})
+		fallthrough
+	default:
+		out.Stage = append(out.Stage, &pb.Connected{
+			NodeKey: up.Key[:], Number: uint64(up.Number), Address: up.Address, Inbound: up.Inbound,
+			Features: up.Features.Bytes(), SinceNs: env.Now().UnixNano(),
+		})
+		out.Release = append(out.Release, Use{up.Number})
 	}
-	out.Stage = append(out.Stage, &pb.Connected{
-		NodeKey: up.Key[:], Number: uint64(up.Number), Address: up.Address, Inbound: up.Inbound,
-		Features: up.Features.Bytes(), SinceNs: env.Now().UnixNano(),
-	})
+	if up.Dial.Asker.Waits() {
+		out.Release = append(out.Release, durable.Reply{To: up.Dial.Asker})
+	}
 	return out
 }
 

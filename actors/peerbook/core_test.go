@@ -112,7 +112,7 @@ func TestKeepDialsUntilForgotten(t *testing.T) {
 	s.says(redial{node(7)}, dial)
 	s.redials(Failed{Dial: dial, Err: errors.New("no")}, 2*time.Second)
 	s.says(redial{node(7)}, dial)
-	s.says(Up{Key: node(7), Number: 1, Dial: dial})
+	s.says(Up{Key: node(7), Number: 1, Dial: dial}, Use{1})
 	s.says(redial{node(7)}) // it is connected: a late timer changes nothing
 	require.Equal(t, 1, s.numberOf(node(7)))
 
@@ -158,7 +158,7 @@ func TestConnectIsForOnce(t *testing.T) {
 	s.refuses(want, ErrConnecting)
 	s.says(Failed{Dial: dial, Err: errors.New("no")})
 	s.says(want, dial)
-	s.says(Up{Key: node(7), Number: 2, Dial: dial, Inbound: true})
+	s.says(Up{Key: node(7), Number: 2, Dial: dial, Inbound: true}, Use{2})
 	s.refuses(want, ErrConnected)
 	s.says(Disconnect{node(7)}, durable.Reply{}, Hangup{2, errUnwanted})
 	s.says(Down{Key: node(7), Number: 2})
@@ -198,7 +198,11 @@ func TestOneConnectionPerNode(t *testing.T) {
 			s.step(Up{Key: c.peer, Number: 1, Inbound: c.oldIn})
 			s.env.now = s.env.now.Add(c.apart)
 			out := s.step(Up{Key: c.peer, Number: 2, Inbound: c.newIn})
-			require.Equal(t, []durable.Effect{Hangup{conn.Session(c.goesDown), errReplaced}}, out.Release)
+			want := []durable.Effect{Hangup{conn.Session(c.goesDown), errReplaced}}
+			if c.stays == 2 {
+				want = append(want, Use{2})
+			}
+			require.Equal(t, want, out.Release)
 			require.Equal(t, c.stays, s.numberOf(c.peer))
 			require.Empty(t, s.step(Down{Key: c.peer, Number: conn.Session(c.goesDown)}).Release)
 			require.Equal(t, c.stays, s.numberOf(c.peer))

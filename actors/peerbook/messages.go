@@ -133,6 +133,9 @@ type (
 		Asker durable.Asker
 	}
 
+	// Use says that a connection that is Up is the one to be used with its node.
+	Use struct{ Number conn.Session }
+
 	// Hangup asks to end a connection, if it still is.
 	Hangup struct {
 		Number conn.Session

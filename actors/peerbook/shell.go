@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 
 	"github.com/btcsuite/btcd/btcec/v2"
 
 	"stormcell/actors/durable"
-	"stormcell/peer/conn"
 	"stormcell/peer/hub"
 	"stormcell/peer/transport"
-	"stormcell/peer/wire"
 )
 
 // errTenureOver closes the connections that an incarnation of the book knew when it has ended: the next knows none.
@@ -22,8 +21,10 @@ var errTenureOver = errors.New("this node restarts its connections")
 type Shell struct {
 	kernel *durable.Kernel
 	hub    *hub.Hub
+	sink   Sink
 	log    *slog.Logger
 	tenure atomic.Pointer[tenure]
+	owners sync.Map // of the connections that are up, by number
 	closed atomic.Bool
 }
 
@@ -34,9 +35,9 @@ type tenure struct {
 	end     context.CancelCauseFunc
 }
 
-// NewShell makes the world of a kernel's book.
-func NewShell(kernel *durable.Kernel, h *hub.Hub, log *slog.Logger) *Shell {
-	return &Shell{kernel: kernel, hub: h, log: log}
+// NewShell makes the world of a kernel's book. What comes over its connections goes to the sink.
+func NewShell(kernel *durable.Kernel, h *hub.Hub, sink Sink, log *slog.Logger) *Shell {
+	return &Shell{kernel: kernel, hub: h, sink: sink, log: log}
 }
 
 // Serve takes connections until the listener is closed or the context ends.
@@ -46,7 +47,7 @@ func (s *Shell) Serve(ctx context.Context, listener *transport.Listener) {
 		if t == nil {
 			return nil, nil // the book is about to start, or has ended
 		}
-		return t.ctx, &owner{shell: s, tenure: t, key: keyOf(remote), inbound: true}
+		return t.ctx, newOwner(s, t, keyOf(remote), true, Dial{})
 	})
 }
 
@@ -63,6 +64,10 @@ func (s *Shell) Release(session uint64, e durable.Effect) {
 		}
 	case Dial:
 		s.dial(session, e)
+	case Use:
+		if o, ok := s.owners.Load(e.Number); ok {
+			o.(*owner).use()
+		}
 	case Hangup:
 		s.hub.Close(e.Number, e.Reason)
 	default:
@@ -93,63 +98,10 @@ func (s *Shell) dial(session uint64, d Dial) {
 		return // the incarnation that wants it has ended, and nobody waits
 	}
 	to, err := btcec.ParsePubKey(d.Key[:])
-	o := &owner{shell: s, tenure: t, key: d.Key, dial: d}
+	o := newOwner(s, t, d.Key, false, d)
 	if err != nil {
 		o.Ended(err)
 		return
 	}
 	s.hub.Dial(t.ctx, to, d.Address, d.Timeout, o)
 }
-
-// owner reports one connection to the book.
-type owner struct {
-	shell   *Shell
-	tenure  *tenure
-	key     NodeKey
-	inbound bool
-	dial    Dial
-	number  conn.Session // zero until it is up
-}
-
-// Up implements conn.Handler.
-func (o *owner) Up(_ context.Context, c *conn.Conn, peer conn.Peer) error {
-	o.number = c.Session()
-	o.shell.log.Info("peer connected", "peer", o.key, "address", peer.Addr.String(), "inbound", o.inbound)
-	return o.tell(Up{
-		Key: o.key, Number: c.Session(), Address: peer.Addr.String(), Inbound: o.inbound,
-		Features: peer.Features.Theirs, Dial: o.dial,
-	})
-}
-
-// Message implements conn.Handler. There are no channels that a message could be about.
-func (o *owner) Message(_ context.Context, _ conn.Session, m wire.Message) error {
-	o.shell.log.Debug("message ignored", "peer", o.key, "message", wire.Name(m.MsgType()))
-	return nil
-}
-
-// Ended implements hub.Owner.
-func (o *owner) Ended(reason error) {
-	var disconnect *conn.Disconnect
-	incompatible := errors.As(reason, &disconnect) && disconnect.Kind.Incompatible()
-	switch {
-	case o.number != 0:
-		_ = o.tell(Down{Key: o.key, Number: o.number, Incompatible: incompatible})
-	case o.inbound:
-		o.shell.log.Debug("a peer's connection did not come up", "peer", o.key, "error", reason)
-	default:
-		o.shell.log.Debug("dial failed", "peer", o.key, "address", o.dial.Address, "error", reason)
-		_ = o.tell(Failed{Dial: o.dial, Err: reason, Incompatible: incompatible})
-	}
-}
-
-// tell reports to the incarnation that the connection belongs to. When that has ended, so has the connection, and the next
-// incarnation starts without it. The mailbox has room: see Kind.
-func (o *owner) tell(fact any) error {
-	err := o.shell.kernel.Tell(Address, o.tenure.session, fact)
-	if err != nil && !errors.Is(err, durable.ErrRestarted) && !errors.Is(err, durable.ErrStopping) {
-		o.shell.log.Warn("the peer book was not told", "error", err)
-	}
-	return err
-}
-
-func keyOf(key *btcec.PublicKey) NodeKey { return NodeKey(key.SerializeCompressed()) }
