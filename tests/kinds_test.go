@@ -19,6 +19,7 @@ import (
 	_ "stormcell/messages/durable"
 	_ "stormcell/messages/journal"
 	_ "stormcell/messages/monitor"
+	_ "stormcell/messages/payment"
 	_ "stormcell/messages/peerbook"
 	"stormcell/messages/record"
 	_ "stormcell/messages/registry"

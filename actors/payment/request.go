@@ -1,0 +1,53 @@
+package payment
+
+import (
+	"fmt"
+
+	"github.com/btcsuite/btcd/btcec/v2"
+	"github.com/btcsuite/btcd/btcutil"
+
+	pb "stormcell/messages/payment"
+)
+
+const (
+	// DefaultMaxParts is how many parts a payment may have at a time when nobody says; mostParts is what may be said.
+	DefaultMaxParts = 16
+	mostParts       = maxAttempts
+	// DefaultMaxDelta is how many blocks funds may be locked for when nobody says.
+	DefaultMaxDelta = 2016
+	// mostRecords and longestRecord bound what the payee is told; the onion has less room than that.
+	mostRecords   = 64
+	longestRecord = 1300
+)
+
+// check holds a request against what can be paid at all.
+func check(r *pb.Request) error {
+	payee := r.GetPayee()
+	if _, err := btcec.ParsePubKey(payee.GetNode()); err != nil {
+		return fmt.Errorf("%w: payee: %w", ErrBadRequest, err)
+	}
+	switch {
+	case len(payee.GetNode()) != btcec.PubKeyBytesLenCompressed:
+		return fmt.Errorf("%w: the payee's key is not compressed", ErrBadRequest)
+	case r.GetAmountMsat() == 0 || r.GetAmountMsat() > btcutil.MaxSatoshi*1000:
+		return fmt.Errorf("%w: an amount of %d msat", ErrBadRequest, r.GetAmountMsat())
+	case r.GetMaxParts() == 0 || r.GetMaxParts() > mostParts:
+		return fmt.Errorf("%w: %d parts, want 1 to %d", ErrBadRequest, r.GetMaxParts(), mostParts)
+	case r.GetTimeoutNs() <= 0:
+		return fmt.Errorf("%w: no time for an attempt", ErrBadRequest)
+	case len(payee.GetSecret()) != 0 && len(payee.GetSecret()) != 32:
+		return fmt.Errorf("%w: a payment secret of %d bytes", ErrBadRequest, len(payee.GetSecret()))
+	case len(payee.GetKeysend()) != 0 && len(payee.GetKeysend()) != 32:
+		return fmt.Errorf("%w: a keysend preimage of %d bytes", ErrBadRequest, len(payee.GetKeysend()))
+	case len(payee.GetSecret()) == 0 && r.GetMaxParts() > 1:
+		return fmt.Errorf("%w: several parts need a payment secret", ErrBadRequest)
+	case len(payee.GetRecords()) > mostRecords || len(payee.GetMetadata()) > longestRecord:
+		return fmt.Errorf("%w: more for the payee than an onion has room for", ErrBadRequest)
+	}
+	for _, record := range payee.GetRecords() {
+		if len(record.GetValue()) > longestRecord {
+			return fmt.Errorf("%w: record %d of %d bytes", ErrBadRequest, record.GetType(), len(record.GetValue()))
+		}
+	}
+	return nil
+}
