@@ -275,6 +275,34 @@ func TestColumns(t *testing.T) {
 	})
 }
 
+func TestNumberedColumns(t *testing.T) {
+	contract(t, func(t *testing.T, im implementation, j Journal, p *progress) {
+		var want []string
+		for i := range 300 { // past a byte: the order of keys is that of numbers
+			a := &actor{addr: Address(fmt.Sprintf("account/%d", i%7))}
+			lsn := submit(t, j, &Commit{Actor: a.addr, Columns: []Column{{Key: "n/", Value: recp("x"), Numbered: true}}})
+			require.NoError(t, p.wait(lsn))
+			want = append(want, NumberedKey("n/", lsn))
+			got, ok := NumberOf("n/", want[i])
+			require.True(t, ok)
+			require.Equal(t, lsn, got)
+		}
+		j = im.reopen(t, j)
+		page, err := j.Columns(Page{Prefix: "n/", Limit: 1000})
+		require.NoError(t, err)
+		var got []string
+		for _, column := range page {
+			got = append(got, column.Key)
+		}
+		require.Equal(t, want, got)
+		require.NoError(t, j.Close())
+	})
+	for _, key := range []string{"", "n/", "m/12345678", "n/1234567", "n/123456789"} {
+		_, ok := NumberOf("n/", key)
+		require.False(t, ok, key)
+	}
+}
+
 func TestLiveSet(t *testing.T) {
 	contract(t, func(t *testing.T, im implementation, j Journal, p *progress) {
 		a, b := &actor{addr: "account/a"}, &actor{addr: "account/b"}
@@ -322,6 +350,7 @@ func TestRefusedCommitsLeaveTheLogUsable(t *testing.T) {
 			"bad receiver":   {&Commit{Actor: a.addr, Send: []Letter{{To: "b"}}}, ErrBadAddress},
 			"bad wake":       {&Commit{Actor: a.addr, Wake: []Address{"b"}}, ErrBadAddress},
 			"no column key":  {&Commit{Actor: a.addr, Columns: []Column{{}}}, ErrBadAddress},
+			"number deleted": {&Commit{Actor: a.addr, Columns: []Column{{Key: "n", Numbered: true}}}, ErrBadAddress},
 			"big column key": {&Commit{Actor: a.addr, Columns: []Column{{Key: long}}}, ErrBadAddress},
 		}
 		for name, r := range refused {

@@ -92,11 +92,16 @@ func encodeCommit(c *Commit, snapshotPieces uint32) (*encoded, error) {
 		e.remove(e.key(appendInboxKey(e.buf, c.Actor, id)))
 	}
 	for _, column := range c.Columns {
-		key := e.key(append(append(e.buf, columnSpace...), column.Key...))
+		appended, lsnAt := append(append(e.buf, columnSpace...), column.Key...), noLSN
+		if column.Numbered {
+			lsnAt = len(columnSpace) + len(column.Key)
+			appended = append(appended, make([]byte, lsnSize)...)
+		}
+		key := e.key(appended)
 		if column.Value == nil {
 			e.remove(key)
 		} else {
-			e.put(key, *column.Value, noLSN)
+			e.put(key, *column.Value, lsnAt)
 		}
 	}
 	if c.Leave {
@@ -127,7 +132,7 @@ func estimate(c *Commit) (writes, bytes int) {
 		bytes += perActorKey + len(c.Send[i].To) + len(c.Actor) + len(c.Send[i].Body.Body)
 	}
 	for i := range c.Columns {
-		bytes += len(columnSpace) + len(c.Columns[i].Key)
+		bytes += len(columnSpace) + len(c.Columns[i].Key) + lsnSize
 		if v := c.Columns[i].Value; v != nil {
 			bytes += len(v.Body)
 		}

@@ -63,6 +63,7 @@ func (c *cast) step(t *rapid.T) *Commit {
 			column := Column{Key: rapid.SampledFrom([]string{"x", "x/1", "x/2", "y"}).Draw(t, "key")}
 			if rapid.Bool().Draw(t, "value") {
 				column.Value = recp(largeBody(t))
+				column.Numbered = rapid.Bool().Draw(t, "numbered")
 			}
 			commit.Columns = append(commit.Columns, column)
 		}

@@ -3,6 +3,7 @@
 package persistence
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -90,7 +91,25 @@ type Letter struct {
 type Column struct {
 	Key   string
 	Value *record.Record
+	// Numbered completes the key with the LSN of its commit, 8 bytes in big-endian order. So columns of many actors have one
+	// order, that of the log, and whoever reads them sees no gap that is filled later.
+	Numbered bool
 }
+
+// NumberOf is the LSN that completes the key of a numbered column; false if the key is none.
+func NumberOf(prefix, key string) (LSN, bool) {
+	if len(key) != len(prefix)+lsnSize || !strings.HasPrefix(key, prefix) {
+		return 0, false
+	}
+	return LSN(binary.BigEndian.Uint64([]byte(key[len(prefix):]))), true
+}
+
+// NumberedKey is the key of the numbered column of a commit.
+func NumberedKey(prefix string, lsn LSN) string {
+	return string(binary.BigEndian.AppendUint64([]byte(prefix), uint64(lsn)))
+}
+
+const lsnSize = 8
 
 // MaxColumnKey is the longest column key in bytes.
 const MaxColumnKey = 1024
@@ -143,6 +162,9 @@ func (c *Commit) validate() error {
 	for _, col := range c.Columns {
 		if len(col.Key) == 0 || len(col.Key) > MaxColumnKey {
 			return fmt.Errorf("%w: %s: column key of %d bytes, want 1 to %d", ErrBadAddress, c.Actor, len(col.Key), MaxColumnKey)
+		}
+		if col.Numbered && col.Value == nil {
+			return fmt.Errorf("%w: %s: a numbered column is not deleted by its number", ErrBadAddress, c.Actor)
 		}
 	}
 	return nil

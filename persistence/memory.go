@@ -320,9 +320,12 @@ func (im *image) apply(c *Commit) {
 		ai.stored.Inbox = slices.DeleteFunc(ai.stored.Inbox, func(l Letter) bool { return l.ID == id })
 	}
 	for _, col := range c.Columns {
-		if col.Value == nil {
+		switch {
+		case col.Value == nil:
 			delete(im.columns, col.Key)
-		} else {
+		case col.Numbered:
+			im.columns[NumberedKey(col.Key, im.lsn)] = *col.Value
+		default:
 			im.columns[col.Key] = *col.Value
 		}
 	}
@@ -433,7 +436,7 @@ func (c *Commit) size() int {
 	}
 	n += 64 * len(c.Consume)
 	for _, col := range c.Columns {
-		n += len(col.Key) + 64
+		n += len(col.Key) + lsnSize + 64
 		if col.Value != nil {
 			n += len(col.Value.Body)
 		}

@@ -192,5 +192,5 @@ func encodeColumn(c Column) persistence.Column {
 		return persistence.Column{Key: c.Key}
 	}
 	r := encode(c.Value)
-	return persistence.Column{Key: c.Key, Value: &r}
+	return persistence.Column{Key: c.Key, Value: &r, Numbered: c.Numbered}
 }

@@ -77,6 +77,9 @@ type Envelope struct {
 type Column struct {
 	Key   string
 	Value proto.Message
+	// Numbered completes the key with the LSN of the commit (persistence.NumberOf). What many actors do comes into one order
+	// that way, without an actor that counts.
+	Numbered bool
 }
 
 // Env is what a core may know of the world while it decides.

@@ -3,7 +3,6 @@ package durable
 import (
 	"sync"
 
-	"stormcell/messages/record"
 	"stormcell/persistence"
 )
 
@@ -121,18 +120,7 @@ func (o *outbox) carryOut(p parcel) {
 // load reads columns for an actor.
 func (k *Kernel) load(p parcel, e Load) {
 	out := Loaded{Tag: e.Tag}
-	cols, err := k.journal.Columns(e.Page)
+	out.Columns, out.Err = k.columns(e.Page)
 	seen := k.journal.Last() // the page may show any commit up to here, durable or not
-	for _, c := range cols {
-		m, derr := record.Decode(*c.Value)
-		if derr != nil {
-			err = derr
-			break
-		}
-		out.Columns = append(out.Columns, Column{Key: c.Key, Value: m})
-	}
-	if err != nil {
-		out.Columns, out.Err = nil, err
-	}
 	p.c.post(&item{msg: Message{Body: out}, session: p.session, internal: true, depends: seen})
 }
