@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 
@@ -15,6 +16,10 @@ import (
 
 // badOnion is the bit that a failure code of `update_fail_malformed_htlc` must have (BOLT 4, "Failure Messages").
 const badOnion = 0x8000
+
+// maxReason is the most that is kept of the reason of an `update_fail_htlc`, in bytes: honest ones have about 300, and all of
+// a channel's go into one commit. What is cut short nobody can read, which is as if whoever wrote it had garbled it.
+const maxReason = 2048
 
 // offered gives the HTLC that a request would add.
 func (c *Commitments) offered(add *pb.AddHTLC) (*HTLC, *Refusal) {
@@ -132,7 +137,7 @@ func (c *Commitments) receiveRemove(m wire.Message) (*HTLC, *Removal, *Violation
 		if v != nil {
 			return nil, nil, v
 		}
-		return h, &Removal{Progress: Proposed, Reason: m.Reason}, nil
+		return h, &Removal{Progress: Proposed, Reason: bytes.Clone(m.Reason[:min(len(m.Reason), maxReason)])}, nil
 	case *wire.UpdateFailMalformedHTLC:
 		h, v := c.receivedRemoval(m, m.ID)
 		if v != nil {
