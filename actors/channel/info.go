@@ -55,7 +55,7 @@ type Info struct {
 	CloseScript []byte
 	Committed   bool
 
-	// Confirmations of the funding transaction as far as seen, at most those wanted; ForgetIn is in how many blocks a channel
+	// Confirmations of the funding transaction as far as seen, and as wanted; ForgetIn is in how many blocks a channel
 	// that the peer opened is forgotten if it still has none.
 	Confirmations, ConfirmationsWanted uint32
 	ForgetIn                           uint32
