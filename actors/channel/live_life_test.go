@@ -1,11 +1,16 @@
 package channel_test
 
 import (
+	"slices"
 	"testing"
 
+	"github.com/btcsuite/btcd/btcutil"
 	"github.com/stretchr/testify/require"
 
 	"stormcell/actors/channel"
+	"stormcell/actors/registry"
+	"stormcell/chain/fees"
+	pb "stormcell/messages/channel"
 	"stormcell/peer/wire"
 )
 
@@ -61,4 +66,150 @@ func TestLiveChannel(t *testing.T) {
 		a.stop()
 		b.stop()
 	})
+}
+
+// opened is two nodes with a channel that the first has opened.
+func opened(t *testing.T) (w *town, a, b *node) {
+	w = newTown(t)
+	a, b = w.newPlace(1).start(), w.newPlace(2).start()
+	a.keep(b)
+	w.open(a, b, channel.OpenRequest{Capacity: 1_000_000, Push: 400_000_000})
+	return w, a, b
+}
+
+func TestLiveBothWaysAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	a, b := w.newPlace(1).start(), w.newPlace(2).start()
+	defer a.stop()
+	defer b.stop()
+	a.keep(b)
+	open := func(from, to *node, capacity btcutil.Amount) {
+		w.until("the channel is opened", func() bool {
+			_, err := from.channels.Open(t.Context(), channel.OpenRequest{Peer: to.key(), Capacity: capacity, Private: true})
+			return err == nil
+		})
+	}
+	open(a, b, 500_000)
+	open(b, a, 700_000)
+	open(a, b, 17_000_000)
+	w.until("the fundings are published", func() bool { return len(w.waiting()) == 3 })
+	w.mine(6)
+	active := func(n *node) bool {
+		infos, err := n.channels.List(t.Context())
+		require.NoError(t, err)
+		return len(infos) == 3 && !slices.ContainsFunc(infos, func(i channel.Info) bool { return !i.Active })
+	}
+	w.until("all channels are active", func() bool { return active(a) && active(b) })
+}
+
+func TestLiveOpeningIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	a, b := w.newPlace(1).start(), w.newPlace(2).start()
+	defer a.stop()
+	defer b.stop()
+	_, err := a.channels.Open(t.Context(), channel.OpenRequest{Peer: b.key(), Capacity: 500_000})
+	require.ErrorIs(t, err, channel.ErrPeerNotConnected)
+	a.keep(b)
+	var failed *channel.OpenError
+	for i := range b.limits.PerPeer {
+		w.until("the channel is opened", func() bool {
+			_, err := a.channels.Open(t.Context(), channel.OpenRequest{Peer: b.key(), Capacity: 500_000 + btcutil.Amount(i)})
+			return err == nil
+		})
+	}
+	_, err = a.channels.Open(t.Context(), channel.OpenRequest{Peer: b.key(), Capacity: 500_000})
+	require.ErrorAs(t, err, &failed)
+	require.ErrorContains(t, err, registry.ErrTooMany.Error())
+	var refused *channel.Refusal
+	_, err = a.channels.Open(t.Context(), channel.OpenRequest{Peer: b.key(), Capacity: 5})
+	require.ErrorAs(t, err, &refused)
+	w.until("nothing is left of it", func() bool {
+		infos, err := a.channels.List(t.Context())
+		require.NoError(t, err)
+		return len(infos) == b.limits.PerPeer
+	})
+}
+
+func TestLiveCloseTogether(t *testing.T) {
+	t.Parallel()
+	for name, simple := range map[string]bool{"legacy": false, "simple": true} {
+		for i, who := range []string{"opener", "other"} {
+			t.Run(name+" by the "+who, func(t *testing.T) {
+				t.Parallel()
+				w := newTown(t)
+				places := []*place{w.newPlace(1), w.newPlace(2)}
+				if !simple {
+					places[0].features = wire.Features{}.With(wire.StaticRemoteKey, wire.ChannelTypes, wire.Anchors)
+				}
+				nodes := []*node{places[0].start(), places[1].start()}
+				nodes[0].keep(nodes[1])
+				info := w.open(nodes[0], nodes[1], channel.OpenRequest{Capacity: 1_000_000, Push: 400_000_000})
+				txid, err := nodes[i].channels.Close(t.Context(), info.Outpoint, channel.CloseRequest{FeeRate: 500})
+				require.NoError(t, err)
+				w.published(txid)
+				w.mine(1)
+				spent, err := nodes[1-i].channels.AwaitSpent(t.Context(), info.Outpoint)
+				require.NoError(t, err)
+				w.mine(5)
+				for _, n := range nodes {
+					w.until("the channel is gone", func() bool {
+						infos, err := n.channels.List(t.Context())
+						require.NoError(t, err)
+						return len(infos) == 0
+					})
+					closed, err := n.channels.Closed(t.Context())
+					require.NoError(t, err)
+					require.Len(t, closed, 1)
+					require.Equal(t, channel.ClosedTogether, closed[0].Kind)
+					require.Equal(t, spent, closed[0].ClosingTx)
+					require.Equal(t, info.Outpoint, closed[0].Outpoint)
+					_, err = n.channels.Close(t.Context(), info.Outpoint, channel.CloseRequest{})
+					require.ErrorIs(t, err, channel.ErrNoChannel)
+					n.stop()
+				}
+			})
+		}
+	}
+}
+
+func TestLiveForceClose(t *testing.T) {
+	t.Parallel()
+	w, a, b := opened(t)
+	info := a.only()
+	txid, err := a.channels.Close(t.Context(), info.Outpoint, channel.CloseRequest{Force: true})
+	require.NoError(t, err)
+	require.Equal(t, info.Outpoint, w.published(txid).TxIn[0].PreviousOutPoint)
+	require.Contains(t, a.only().ClosingTxs, txid)
+	first := w.waiting()[0].TxHash() // the other side publishes its own, which is too late or not
+	w.mine(6)
+	for _, n := range []*node{a, b} {
+		spent, err := n.channels.AwaitSpent(t.Context(), info.Outpoint)
+		require.NoError(t, err)
+		require.Equal(t, first, spent)
+	}
+	w.until("both know that it closes", func() bool {
+		return a.only().Phase == pb.Phase_CLOSING && b.only().Phase == pb.Phase_CLOSING
+	})
+	a.stop()
+	b.stop()
+}
+
+func TestLiveFeeRateFollowsTheEstimate(t *testing.T) {
+	t.Parallel()
+	w, a, b := opened(t)
+	defer a.stop()
+	defer b.stop()
+	info := a.only()
+	require.EqualValues(t, 1_000, info.FeeRate)
+	require.NoError(t, a.channels.SetFeeRate(t.Context(), info.Outpoint, 2_000))
+	rate := func(want fees.SatPerKW) func() bool {
+		return func() bool { return a.only().FeeRate == want && b.only().FeeRate == want }
+	}
+	w.until("the peer follows", rate(2_000))
+	w.mine(1)
+	w.until("the node has gone back to what the estimate says", rate(1_000))
+	var refused *channel.Refusal
+	require.ErrorAs(t, b.channels.SetFeeRate(t.Context(), info.Outpoint, 2_000), &refused)
 }

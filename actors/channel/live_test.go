@@ -14,6 +14,7 @@ import (
 	"github.com/btcsuite/btcd/btcutil"
 	"github.com/btcsuite/btcd/btcutil/hdkeychain"
 	"github.com/btcsuite/btcd/chaincfg"
+	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/btcsuite/btcd/txscript"
 	btcwire "github.com/btcsuite/btcd/wire"
 	"github.com/stretchr/testify/require"
@@ -67,6 +68,20 @@ func (w *town) waiting() []*btcwire.MsgTx {
 		}
 	}
 	return out
+}
+
+// published waits until a transaction was published.
+func (w *town) published(txid chainhash.Hash) (tx *btcwire.MsgTx) {
+	w.t.Helper()
+	w.until("the transaction is published", func() bool {
+		for _, tx = range w.chain.Published() {
+			if tx.TxHash() == txid {
+				return true
+			}
+		}
+		return false
+	})
+	return tx
 }
 
 // mine puts so many blocks on the chain, the first with everything that waits.
