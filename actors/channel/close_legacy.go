@@ -185,8 +185,12 @@ func (t *turn) agree(tx *btcwire.MsgTx, signature wire.Sig) error {
 	if err := signed.Serialize(&raw); err != nil {
 		return fmt.Errorf("closing transaction: %w", err)
 	}
-	if !t.hasAgreed(signed) {
+	switch {
+	case t.hasAgreed(signed):
+	case len(t.shutdown.GetTxs()) < maxAgreed:
 		t.event(&pb.ClosingAgreed{Tx: raw.Bytes()})
+	default:
+		return nil // the peer has it, and may publish it
 	}
 	t.release(Publish{Tx: signed})
 	return nil

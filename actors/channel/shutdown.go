@@ -40,7 +40,11 @@ func (t *turn) close(body Close) error {
 	if len(script) == 0 {
 		script = t.setup.GetCloseScript()
 	}
-	if err := bolt3.CheckShutdownScript(script, t.shutdownFeatures()); err != nil {
+	features := t.shutdownFeatures()
+	if t.link == 0 {
+		features.AnySegwit = true // nearly every peer has it, and this one cannot be asked now
+	}
+	if err := bolt3.CheckShutdownScript(script, features); err != nil {
 		return refuse(pb.RefusalCode_BAD_REQUEST, "close: %v", err)
 	}
 	t.event(&pb.ShutdownWanted{Script: script, SatPerKw: uint32(body.FeeRate.Clamp())})

@@ -35,9 +35,11 @@ type State struct {
 	batch      []*wire.CommitSig
 	waiting    []*waiting // adds in the inbox that no commitment carries yet
 	height     uint32     // of the chain; 0 while unknown
+	// firstHeight is the first that this incarnation has seen.
+	firstHeight uint32
 }
 
-// maxAgreed is how many closing transactions are kept: a peer may negotiate again and again.
+// maxAgreed is how many closing transactions are kept, and published by us: a peer may negotiate again and again.
 const maxAgreed = 20
 
 // waiting is an AddHTLC that is left in the inbox until a signature carries it: staged as the message it is, with its
@@ -163,7 +165,7 @@ func (s *State) apply(event proto.Message) {
 	case *pb.ShutdownReceived:
 		s.shut(func(p *pb.Shutdown) { p.RemoteScript = ev.GetScript() })
 	case *pb.ClosingAgreed:
-		s.shut(func(p *pb.Shutdown) { p.Txs = append(p.Txs[max(0, len(p.Txs)+1-maxAgreed):], ev.GetTx()) })
+		s.shut(func(p *pb.Shutdown) { p.Txs = append(p.Txs, ev.GetTx()) })
 		s.phase = pb.Phase_AGREED
 	case *pb.Closed:
 		s.phase = pb.Phase_CLOSED
@@ -191,7 +193,9 @@ func (s *State) applyStaged(event proto.Message) {
 	case *pb.BatchStarted:
 		s.batchSize, s.batch = int(ev.GetSize()), nil
 	case *pb.HeightSeen:
-		s.height = ev.GetHeight()
+		if s.height = ev.GetHeight(); s.firstHeight == 0 {
+			s.firstHeight = s.height
+		}
 	case *pb.ShutdownSaid:
 		s.said[sideOf(ev.GetBy())] = true
 	case *offered:

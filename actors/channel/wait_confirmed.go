@@ -15,6 +15,10 @@ import (
 // forgetAfter is how many blocks the side that did not fund waits for the funding (BOLT 2, "The `channel_ready` Message").
 const forgetAfter = 2016
 
+// searchTime is for how many blocks a node that was away looks for a funding before it takes it for absent: it hears the
+// height at once, and the watcher needs a while for what happened meanwhile.
+const searchTime = 6
+
 // The chain's facts about the funding, from the watcher. They come again after a restart.
 type (
 	// FundingConfirmed says that the funding transaction is as deep as was asked.
@@ -95,7 +99,11 @@ func (t *turn) resumeFunding() {
 
 // forget gives a channel up that the peer never funded.
 func (t *turn) forget(height uint32) bool {
-	if t.phase != pb.Phase_WAIT_CONFIRMED || t.c.Opener || height < t.setup.GetSinceHeight()+forgetAfter {
+	// What was confirmed once and reorganised out comes again.
+	if t.phase != pb.Phase_WAIT_CONFIRMED || t.c.Opener || t.setup.GetLocalAlias() != 0 {
+		return false
+	}
+	if t.firstHeight == 0 || height < max(t.setup.GetSinceHeight()+forgetAfter, t.firstHeight+searchTime) {
 		return false
 	}
 	t.event(&pb.Abandoned{Reason: fmt.Sprintf("the peer did not fund the channel within %d blocks", forgetAfter)})
