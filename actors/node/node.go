@@ -12,7 +12,11 @@ import (
 
 	"stormcell/actors/durable"
 	"stormcell/actors/peerbook"
+	"stormcell/actors/wallet"
+	"stormcell/chain/backend"
+	"stormcell/chain/fees"
 	"stormcell/chain/keys"
+	chainwallet "stormcell/chain/wallet"
 	"stormcell/peer/hub"
 	"stormcell/peer/transport"
 	"stormcell/peer/wire"
@@ -29,7 +33,7 @@ func Features() wire.Features {
 	)
 }
 
-// Options of a node. All must be set.
+// Options of a node. All must be set, but where a zero has a meaning.
 type Options struct {
 	// Journal is open. It stays open when the node stops.
 	Journal persistence.Journal
@@ -37,7 +41,12 @@ type Options struct {
 	Network *chaincfg.Params
 	// Listen is the host:port for peers.
 	Listen string
-	Log    *slog.Logger
+	// Backend may still be pending. It outlives the node, as the wallet does.
+	Backend backend.Backend
+	Wallet  *chainwallet.Wallet
+	// FallbackFeeRate is used while the backend has no estimate; 0 is none.
+	FallbackFeeRate fees.SatPerKW
+	Log             *slog.Logger
 }
 
 // Node is a running node.
@@ -48,6 +57,7 @@ type Node struct {
 	Peers peerbook.Client
 
 	signer   keys.Signer
+	chain    *chainSide
 	listener *transport.Listener
 	shell    *peerbook.Shell
 	serving  chan struct{} // closed when no more peers are taken
@@ -73,17 +83,27 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		Max: peerbook.MaxConnections, Log: o.Log,
 	}), silence{}, o.Log)
 	w.peers = n.shell
+	n.chain = startChain(o, n.Kernel)
+	w.wallet = n.chain.shell
 
 	self := peerbook.NodeKey(o.Signer.NodeKey().SerializeCompressed())
 	err = durable.Register(n.Kernel, peerbook.Kind(), peerbook.Core{Self: self})
 	if err == nil {
+		err = durable.Register(n.Kernel, wallet.Kind(), wallet.Core{Params: o.Network})
+	}
+	if err == nil {
 		err = n.Kernel.Start()
+	}
+	if err == nil {
+		err = n.Wallet().Open(ctx)
 	}
 	if err == nil {
 		err = n.Peers.Open(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start the node: %w", err), listener.Close(), n.Kernel.Stop(ctx))
+		err = errors.Join(fmt.Errorf("start the node: %w", err), listener.Close(), n.Kernel.Stop(ctx))
+		n.chain.close()
+		return nil, err
 	}
 	go func() {
 		defer close(n.serving)
@@ -112,7 +132,9 @@ func (n *Node) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 		err = errors.Join(err, fmt.Errorf("close the connections: %w", ctx.Err()))
 	}
-	return errors.Join(err, n.Kernel.Stop(ctx))
+	err = errors.Join(err, n.Kernel.Stop(ctx))
+	n.chain.close()
+	return err
 }
 
 // silence takes what peers say while there are no channels that it could be about.
@@ -124,8 +146,9 @@ func (silence) Down(*peerbook.Link)                                         {}
 
 // world carries out the effects of all actors.
 type world struct {
-	log   *slog.Logger
-	peers *peerbook.Shell
+	log    *slog.Logger
+	peers  *peerbook.Shell
+	wallet *wallet.Shell
 }
 
 // Release implements durable.World.
@@ -133,6 +156,8 @@ func (w *world) Release(from durable.Address, session uint64, e durable.Effect) 
 	switch from.Kind() {
 	case peerbook.Address.Kind():
 		w.peers.Release(session, e)
+	case wallet.Address.Kind():
+		w.wallet.Release(session, e)
 	default:
 		w.log.Error("an actor without a world released an effect", "actor", from, "effect", e)
 	}

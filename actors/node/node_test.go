@@ -9,11 +9,17 @@ import (
 
 	"github.com/btcsuite/btcd/btcutil/hdkeychain"
 	"github.com/btcsuite/btcd/chaincfg"
+	"github.com/btcsuite/btcd/wire"
 	"github.com/stretchr/testify/require"
 
 	"stormcell/actors/node"
+	"stormcell/actors/onchain"
 	"stormcell/actors/peerbook"
+	walletactor "stormcell/actors/wallet"
+	"stormcell/chain/backend"
+	"stormcell/chain/backend/backendtest"
 	"stormcell/chain/keys"
+	"stormcell/chain/wallet"
 	"stormcell/peer/address"
 	"stormcell/persistence"
 )
@@ -24,6 +30,8 @@ type place struct {
 	journal *persistence.Memory
 	listen  string
 	network *chaincfg.Params
+	wallet  *wallet.Wallet
+	backend *backend.Pending
 }
 
 func newPlace(t *testing.T, seed byte) *place {
@@ -37,13 +45,22 @@ func newPlace(t *testing.T, seed byte) *place {
 		}
 	})
 	require.NoError(t, err)
-	return &place{signer: signer, journal: persistence.NewMemory(), listen: "127.0.0.1:0", network: network}
+	words, err := wallet.NewSeed(time.Now())
+	require.NoError(t, err)
+	coins, err := wallet.Open(wallet.Config{Network: backend.Regtest, Seed: words, Dir: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, coins.Close()) })
+	return &place{
+		signer: signer, journal: persistence.NewMemory(), listen: "127.0.0.1:0", network: network, wallet: coins,
+		backend: backend.NewPending(backend.Regtest),
+	}
 }
 
 func (p *place) start(t *testing.T) *node.Node {
 	t.Helper()
 	n, err := node.Start(t.Context(), node.Options{
 		Journal: p.journal, Signer: p.signer, Network: p.network, Listen: p.listen, Log: slog.New(slog.DiscardHandler),
+		Backend: p.backend, Wallet: p.wallet,
 	})
 	require.NoError(t, err)
 	p.listen = n.PeerAddr().String() // it comes back at the same place
@@ -141,4 +158,48 @@ func TestOtherChainsAreNotConnected(t *testing.T) {
 	defer stop(t, b)
 	err := a.Peers.Connect(t.Context(), peerbook.Connect{Key: keyOf(b), Address: addressOf(t, b)})
 	require.ErrorContains(t, err, "chain")
+}
+
+func TestTheWalletWorksWithoutAChain(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, 1)
+	n := p.start(t)
+	first, err := n.Wallet().NewAddress(t.Context(), wallet.ReceiveTaproot)
+	require.NoError(t, err)
+	_, err = n.Wallet().NewAddress(t.Context(), 0)
+	require.ErrorIs(t, err, walletactor.ErrUnknownBranch)
+	balance, err := n.Wallet().Balance(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, balance)
+	_, err = n.Wallet().Send(t.Context(), walletactor.SendRequest{
+		Outputs: []*wire.TxOut{wire.NewTxOut(10_000, []byte{0x51})}, FeeRate: 300,
+	})
+	require.ErrorIs(t, err, walletactor.ErrNotSynced)
+	_, err = n.Wallet().Send(t.Context(), walletactor.SendRequest{Target: 1})
+	require.ErrorIs(t, err, onchain.ErrNoFeeRate)
+	tip, synced := n.SyncedTo()
+	require.Zero(t, tip)
+	require.False(t, synced)
+
+	n = p.restart(t, n)
+	second, err := n.Wallet().NewAddress(t.Context(), wallet.ReceiveTaproot)
+	require.NoError(t, err)
+	require.NotEqual(t, first, second)
+	stop(t, n)
+}
+
+func TestTheNodeKnowsTheTip(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, 1)
+	n := p.start(t)
+	chain := backendtest.NewChain()
+	tip := chain.Mine()
+	p.backend.Connect(chain)
+	require.Eventually(t, func() bool {
+		at, _ := n.SyncedTo()
+		return at == tip
+	}, 5*time.Second, time.Millisecond)
+	_, synced := n.SyncedTo()
+	require.False(t, synced, "the wallet does not follow")
+	stop(t, n)
 }

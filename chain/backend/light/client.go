@@ -36,6 +36,8 @@ type Config struct {
 	Network backend.Network
 	Dir     string   // its own; what is in it can be deleted, and is downloaded again
 	Peers   []string // host:port of the only nodes to connect to; without any it finds nodes itself
+
+	MorePeers []string // host:port of nodes to connect to besides those it finds
 }
 
 // Client is a light client.
@@ -64,7 +66,7 @@ func Start(ctx context.Context, config Config) (*Client, error) {
 	}
 	service, err := neutrino.NewChainService(neutrino.Config{
 		DataDir: config.Dir, Database: db, ChainParams: *config.Network.Params(),
-		ConnectPeers: config.Peers, PersistToDisk: true,
+		ConnectPeers: config.Peers, AddPeers: config.MorePeers, PersistToDisk: true,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the light client: %w", err), db.Close())

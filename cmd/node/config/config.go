@@ -1,8 +1,9 @@
 // Package config is what can be set: by a flag, else by the environment, else in the configuration file, else a default.
 //
 // A setting has one name everywhere: the flag --rpclisten is STORMCELL_RPCLISTEN in the environment, and a line
-// rpclisten = "..." in the file stormcell.toml of the data directory. The settings that find this file, network and datadir,
-// cannot stand in it.
+// rpclisten = "..." in the file stormcell.toml of the data directory. --btcd.rpcuser is STORMCELL_BTCD_RPCUSER, and a line
+// btcd.rpcuser = "...", or rpcuser = "..." in a section [btcd]. The settings that find this file, network and datadir, cannot
+// stand in it.
 package config
 
 import (
@@ -53,6 +54,7 @@ type Daemon struct {
 	MetricsListen string // host:port for Prometheus; empty for none
 	LogLevel      slog.Level
 	LogJSON       bool
+	Chain         Chain
 	// FreeSpaceFloor in bytes: with less the daemon neither starts nor goes on.
 	FreeSpaceFloor uint64
 	// Moved and AcceptLoss are confirmations for this start, which stand on the command line only.
@@ -83,6 +85,7 @@ func DaemonFlags(fs *pflag.FlagSet) {
 	fs.String("debuglevel", "info", "what is logged: debug, info, warn or error")
 	fs.String("logformat", "text", "how it is logged: text or json")
 	fs.Uint64("minfreespace", 256, "MiB of free disk below which the daemon stops before the disk is full")
+	chainFlags(fs)
 	fs.Bool("moved", false, "confirm that the data directory was moved, and that no copy of it is in use")
 	fs.Bool("accept-loss", false, "open a journal that has lost its newest commits")
 }
@@ -128,6 +131,9 @@ func LoadDaemon(fs *pflag.FlagSet) (Daemon, error) {
 		return Daemon{}, wrong(errors.New("minfreespace: want 1 MiB to 1 PiB: a full disk would kill the daemon"))
 	}
 	d.FreeSpaceFloor = mib << 20
+	if d.Chain, err = loadChain(fs, common); err != nil {
+		return Daemon{}, wrong(err)
+	}
 	return d, nil
 }
 
@@ -173,7 +179,7 @@ func load(fs *pflag.FlagSet) (Common, error) {
 func fromEnvironment(fs *pflag.FlagSet) error {
 	var failed error
 	fs.VisitAll(func(f *pflag.Flag) {
-		name := envPrefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		name := envPrefix + strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(f.Name))
 		value, there := os.LookupEnv(name)
 		if !there || f.Changed || !isSetting(f.Name) || failed != nil {
 			return
@@ -187,14 +193,16 @@ func fromEnvironment(fs *pflag.FlagSet) error {
 
 // fromFile reads the file if there is one. It may set what the present command has no flag for, but nothing unknown.
 func fromFile(fs *pflag.FlagSet, path string) error {
-	values := map[string]any{}
-	_, err := toml.DecodeFile(path, &values)
+	sections := map[string]any{}
+	_, err := toml.DecodeFile(path, &sections)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil // whether there is a data directory is another question
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
+	values := map[string]string{}
+	flatten("", sections, values)
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		switch {
 		case name == "network" || name == "datadir":
@@ -206,11 +214,29 @@ func fromFile(fs *pflag.FlagSet, path string) error {
 		if f == nil || f.Changed {
 			continue
 		}
-		if err := fs.Set(name, fmt.Sprint(values[name])); err != nil {
+		if err := fs.Set(name, values[name]); err != nil {
 			return fmt.Errorf("%s: %s: %w", path, name, err)
 		}
 	}
 	return nil
+}
+
+// flatten gives the values of a file by their settings' names, as a flag takes them.
+func flatten(prefix string, values map[string]any, flat map[string]string) {
+	for name, value := range values {
+		switch value := value.(type) {
+		case map[string]any:
+			flatten(prefix+name+".", value, flat)
+		case []any:
+			items := make([]string, len(value))
+			for i, item := range value {
+				items[i] = fmt.Sprint(item)
+			}
+			flat[prefix+name] = strings.Join(items, ",")
+		default:
+			flat[prefix+name] = fmt.Sprint(value)
+		}
+	}
 }
 
 // isSetting tells whether the environment and the file may set a flag.

@@ -34,7 +34,8 @@ type daemon struct {
 	journal *persistence.Badger
 	server  *rpc.Server
 	metrics *metrics
-	node    *node.Node // nil until unlocked
+	chain   *chain     // nil until unlocked
+	node    *node.Node // likewise
 
 	unlocked chan wallet.Seed
 	failed   chan error // something that the daemon cannot be without has ended
@@ -134,8 +135,12 @@ func (d *daemon) start(ctx context.Context, s wallet.Seed) error {
 	if err != nil {
 		return err
 	}
+	if d.chain, err = openChain(d.config, s, d.log); err != nil {
+		return err
+	}
 	d.node, err = node.Start(ctx, node.Options{
 		Journal: d.journal, Signer: signer, Network: d.config.Network.Params(), Listen: d.config.Listen, Log: d.log,
+		Backend: d.chain.backend, Wallet: d.chain.wallet, FallbackFeeRate: d.config.Chain.FallbackFeeRate,
 	})
 	if err != nil {
 		if errors.Is(err, persistence.ErrClosed) {
@@ -143,6 +148,7 @@ func (d *daemon) start(ctx context.Context, s wallet.Seed) error {
 		}
 		return fault.New(fault.Failed, err, "The log says more.")
 	}
+	d.chain.connect(d.node, d.fail)
 	d.metrics.add(d.node.Kernel)
 	d.server.Activate(rpc.Node{
 		Key: signer.NodeKey(), PeerAddr: d.node.PeerAddr(), Features: node.Features(), Peers: d.node.Peers,
@@ -174,6 +180,9 @@ func (d *daemon) close() error {
 	}
 	if d.node != nil {
 		err = errors.Join(err, d.node.Stop(ctx))
+	}
+	if d.chain != nil {
+		err = errors.Join(err, d.chain.close(ctx))
 	}
 	d.metrics.close()
 	err = errors.Join(err, d.journal.Close())
