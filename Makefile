@@ -27,7 +27,8 @@ lint: ## check format, vet and staticcheck
 	go tool staticcheck ./...
 
 interop: ## run the tests against other programs, which are built from their Go modules
-	cd tests/interop && go vet ./... && go test ./... -count=1
+	@echo "The first time this builds btcd and lnd, which takes about ten minutes."
+	cd tests/interop && go vet ./... && go test ./... -count=1 -timeout 40m
 
 sim: ## simulate SEEDS=1000 seeds, from FIRST=0 on; a failure prints the command that replays it
 	SEEDS=$(SEEDS) go test ./tests/sim -run '^Test(Sim|Peers)$$' -count=1 -v -timeout 60m

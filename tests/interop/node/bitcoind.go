@@ -30,7 +30,7 @@ func StartBitcoind(t testing.TB) *Server {
 	s := newServer(t, path)
 	_, rpcPort, err := net.SplitHostPort(s.config.Address)
 	require.NoError(t, err)
-	s.args = []string{
+	s.program.args = []string{
 		"-regtest", "-server", "-txindex", "-disablewallet", "-datadir=" + t.TempDir(), "-rpcuser=" + user,
 		"-rpcpassword=" + password, "-rpcbind=127.0.0.1", "-rpcallowip=127.0.0.1", "-rpcport=" + rpcPort,
 		"-bind=" + s.P2P, "-listenonion=0", "-dnsseed=0", "-discover=0", "-natpmp=0", "-persistmempool=0",
@@ -52,6 +52,6 @@ func StartBitcoind(t testing.TB) *Server {
 		_, err := s.Client.GenerateToAddress(1, anyone, nil)
 		return err
 	}
-	s.start()
+	s.begin()
 	return s
 }

@@ -1,27 +1,14 @@
 package node
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
 
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/btcsuite/btcd/rpcclient"
 	"github.com/stretchr/testify/require"
 )
-
-// btcd builds btcd, at most once, and gives its path in the build cache.
-var btcd = sync.OnceValues(func() (string, error) {
-	out, err := exec.Command("go", "tool", "-n", "github.com/btcsuite/btcd").Output()
-	if err != nil {
-		return "", fmt.Errorf("build btcd: %w", err)
-	}
-	return strings.TrimSpace(string(out)), nil
-})
 
 // StartBtcd runs a btcd that has mined past the activation of segregated witness. It ends with the test.
 func StartBtcd(t testing.TB) *Server {
@@ -32,11 +19,11 @@ func StartBtcd(t testing.TB) *Server {
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }
 	require.NoError(t, os.WriteFile(file("btcd.conf"), nil, 0o600))
-	s.args = []string{
+	s.program.args = []string{
 		"-C", file("btcd.conf"), "--datadir", file("data"), "--logdir", file("logs"), "--regtest", "--txindex",
 		"--rpcuser", user, "--rpcpass", password, "--rpccert", file("rpc.cert"), "--rpckey", file("rpc.key"),
 		"--listen", s.P2P, "--rpclisten", s.config.Address, "--nodnsseed", "--nostalldetect", "--nobanning",
-		"--trickleinterval=100ms", "--miningaddr", s.purse.address.EncodeAddress(),
+		"--trickleinterval=100ms", "--debuglevel=warn", "--miningaddr", s.purse.address.EncodeAddress(),
 	}
 	s.connect = func() (*rpcclient.Client, error) {
 		certificate, err := os.ReadFile(file("rpc.cert")) // which btcd makes at its first start
@@ -53,6 +40,6 @@ func StartBtcd(t testing.TB) *Server {
 		_, err := s.Client.Generate(1) // each of which has a random number in it
 		return err
 	}
-	s.start()
+	s.begin()
 	return s
 }

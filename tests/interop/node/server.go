@@ -4,9 +4,6 @@ package node
 
 import (
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -36,13 +33,10 @@ type Server struct {
 	Client *rpcclient.Client
 	P2P    string // host:port of its peer-to-peer port
 
-	t      testing.TB
-	config rpc.Config
-	path   string // of the program
-	args   []string
-	log    string
-	cmd    *exec.Cmd
-	purse  purse
+	t       testing.TB
+	config  rpc.Config
+	program *process
+	purse   purse
 
 	connect     func() (*rpcclient.Client, error)
 	mine        func(blocks int) ([]*chainhash.Hash, error)
@@ -59,53 +53,43 @@ func newServer(t testing.TB, path string) *Server {
 	script, err := txscript.PayToAddrScript(address)
 	require.NoError(t, err)
 	return &Server{
-		P2P: freeAddress(t), t: t, path: path, log: filepath.Join(t.TempDir(), "output"),
+		P2P: freeAddress(t), t: t, program: newProcess(t, path),
 		config: rpc.Config{Network: backend.Regtest, Address: freeAddress(t), User: user, Password: password},
 		purse:  purse{key: key, address: address, script: script},
 	}
 }
 
-// start runs the program for the first time. It ends with the test.
-func (s *Server) start() {
+// begin runs the program for the first time. It ends with the test.
+func (s *Server) begin() {
 	s.t.Helper()
 	s.run()
-	s.t.Cleanup(s.Stop)
+	s.t.Cleanup(s.disconnect)
 	s.Mine(firstBlocks)
 }
 
 // run starts the process and waits until it answers.
 func (s *Server) run() {
 	s.t.Helper()
-	output, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	require.NoError(s.t, err)
-	defer output.Close()
-	s.cmd = exec.Command(s.path, s.args...)
-	s.cmd.Stdout, s.cmd.Stderr = output, output
-	require.NoError(s.t, s.cmd.Start())
+	s.program.start()
 	answers := func() bool {
 		client, err := s.connect()
 		s.Client = client
-		return err == nil
+		return err == nil || !s.program.running()
 	}
-	require.Eventually(s.t, answers, startTimeout, 50*time.Millisecond, "%s does not answer; see %s", s.path, s.log)
+	require.Eventually(s.t, answers, startTimeout, 50*time.Millisecond, "%s does not answer", s.program.path)
+	require.True(s.t, s.program.running(), "%s has ended", s.program.path)
+}
+
+func (s *Server) disconnect() {
+	if s.Client != nil {
+		s.Client.Shutdown()
+	}
 }
 
 // Stop ends the process.
 func (s *Server) Stop() {
-	if s.cmd == nil {
-		return
-	}
-	if s.Client != nil {
-		s.Client.Shutdown()
-	}
-	if s.t.Failed() {
-		if output, err := os.ReadFile(s.log); err == nil {
-			s.t.Logf("the end of what the server said:\n%s", output[max(0, len(output)-4000):])
-		}
-	}
-	_ = s.cmd.Process.Kill() // it may have ended by itself
-	_ = s.cmd.Wait()
-	s.cmd = nil
+	s.disconnect()
+	s.program.kill()
 }
 
 // Restart ends the process and starts it again on the same chain and ports.
