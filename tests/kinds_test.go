@@ -17,6 +17,7 @@ import (
 
 	_ "stormcell/messages/channel"
 	_ "stormcell/messages/durable"
+	_ "stormcell/messages/invoice"
 	_ "stormcell/messages/journal"
 	_ "stormcell/messages/monitor"
 	_ "stormcell/messages/payment"
