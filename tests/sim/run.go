@@ -46,9 +46,23 @@ type Several interface {
 	Processes() []Process
 }
 
-// Auditor is a Process that looks into the log after each step. The log is read as if all that was submitted were durable.
+// Idler is a Domain whose world goes on by itself when nothing else moves: blocks are found, say. Idle is false when there is
+// nothing to do for it either.
+type Idler interface {
+	Idle() bool
+}
+
+// Auditor is a Process that looks into its log after each step.
 type Auditor interface {
-	Audit(stepped durable.Address, read func(durable.Address) (*persistence.Stored, error)) error
+	Audit(stepped durable.Address, log Log) error
+}
+
+// Log is what an Auditor sees of its log.
+type Log interface {
+	// ReadAhead reads an actor as if all that was submitted were durable.
+	ReadAhead(durable.Address) (*persistence.Stored, error)
+	// Column reads a column that is durable, nil when there is none.
+	Column(key string) (*record.Record, error)
 }
 
 // Plan says what happens in one run beside the domain's own doings. The zero Plan of a seed has no faults.
@@ -99,7 +113,7 @@ const (
 )
 
 // maxMoves ends a run that does not come to rest.
-const maxMoves = 200_000
+const maxMoves = 50_000
 
 // run is one run under way.
 type run struct {
@@ -248,7 +262,8 @@ func (r *run) move() bool {
 			return true
 		}
 	}
-	return false
+	idler, ok := r.domain.(Idler)
+	return ok && idler.Idle()
 }
 
 // busy tells whether anything waits to run now, in any process.
@@ -336,7 +351,7 @@ func (p *process) Stepped(addr durable.Address, m durable.Message, snapshot func
 		p.fail(fmt.Errorf("%s after %T: lives as {%v}, would be recovered as {%v}", addr, m.Body, live, rebuilt))
 	}
 	if auditor, ok := p.Process.(Auditor); ok {
-		if err := auditor.Audit(addr, p.disk.ReadAhead); err != nil {
+		if err := auditor.Audit(addr, p.disk); err != nil {
 			p.fail(fmt.Errorf("%s%s after %T: %w", p.name, addr, m.Body, err))
 		}
 	}

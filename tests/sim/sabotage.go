@@ -4,10 +4,10 @@ import (
 	"stormcell/persistence"
 )
 
-// Sabotage breaks one promise of the kernel, from outside of it: by a journal that lies to it.
+// Sabotage breaks one promise of the kernel, from outside of it: by a journal that lies to it; or one of an actor.
 type Sabotage int
 
-// The ways to break the kernel. ApplyTwice is done by the domain, around its cores.
+// The ways to break the kernel, and channels. From ApplyTwice on they are done by the domain, around its cores.
 const (
 	Honest                Sabotage = iota
 	ReleaseBeforeDurable           // effects leave as soon as a commit is submitted
@@ -15,11 +15,14 @@ const (
 	LoseSend                       // the last message of a commit that sends several is not written
 	RecoverWithoutBarrier          // an actor restarts in a living process on what happens to be durable
 	ApplyTwice                     // an event is folded in twice
+	LosePreimage                   // a channel does not tell its monitor the preimages
+	RetransmitOutOfOrder           // revoke_and_ack and commitment_signed change places after a reconnection
+	ForgetSigned                   // what was signed before a reconnection is not sent again
 )
 
 func (s Sabotage) String() string {
 	return [...]string{"honest", "release before durable", "consume before commit", "lose a send",
-		"recover without the barrier", "apply twice"}[s]
+		"recover without the barrier", "apply twice", "lose a preimage", "retransmit out of order", "forget what was signed"}[s]
 }
 
 // journal is what a sabotaged kernel gets for the honest one.

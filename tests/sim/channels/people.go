@@ -8,6 +8,7 @@ import (
 	btcwire "github.com/btcsuite/btcd/wire"
 	"google.golang.org/protobuf/proto"
 
+	"stormcell/actors/channel"
 	"stormcell/actors/durable"
 	channelpb "stormcell/messages/channel"
 	durablepb "stormcell/messages/durable"
@@ -55,7 +56,9 @@ func (payers) Decide(s *PayerState, m durable.Message, env durable.Env) durable.
 			}}},
 		}
 	case *channelpb.HTLCSettled:
-		return ended("settled")
+		out := ended("settled")
+		out.Send = []durable.Envelope{{To: channel.MonitorOf(m.From), Body: &channelpb.Recorded{Id: body.GetId()}}}
+		return out
 	case *channelpb.HTLCFailed:
 		return ended("failed")
 	case *channelpb.HTLCRefused, *durablepb.Absent:
@@ -81,7 +84,7 @@ func onionOf(payer durable.Address) []byte {
 	return append(preimageOf(payer), make([]byte, onionSize-32)...)
 }
 
-// helpers is the core of the actors that keep nothing: payees, wallets, monitors.
+// helpers is the core of the actors that keep nothing: payees and wallets.
 type helpers struct{}
 
 func (helpers) Recover(durable.Address, proto.Message) (*struct{}, error) { return &struct{}{}, nil }
@@ -94,14 +97,25 @@ func (helpers) Decide(_ *struct{}, m durable.Message, _ durable.Env) durable.Out
 		return durable.Outcome{Send: []durable.Envelope{{To: m.From, Body: body}}}
 	}
 	switch body := m.Body.(type) {
-	case *channelpb.IncomingHTLC: // a payee claims three in four
-		if preimage := body.GetOnion()[:32]; preimage[0]%4 > 0 {
-			return answer(&channelpb.FulfillHTLC{Id: body.GetId(), Preimage: preimage})
+	case *channelpb.IncomingHTLC: // a payee claims six in eight
+		switch preimage := body.GetOnion()[:32]; preimage[0] % 8 {
+		case 0:
+			return answer(&channelpb.FailHTLC{Id: body.GetId(), Reason: []byte("not wanted")})
+		case 1:
+			return answer(&channelpb.FailMalformedHTLC{Id: body.GetId(), Malformed: &channelpb.Malformed{
+				OnionHash: make([]byte, 32), Code: 0xc005,
+			}})
+		default:
+			out := answer(&channelpb.FulfillHTLC{Id: body.GetId(), Preimage: preimage})
+			out.Send = append(out.Send, durable.Envelope{To: channel.MonitorOf(m.From), Body: &channelpb.MonitorUpdate{
+				Preimages: []*channelpb.Preimage{{By: channelpb.Side_REMOTE, Id: body.GetId(), Preimage: preimage}},
+			}})
+			return out
 		}
-		return answer(&channelpb.FailHTLC{Id: body.GetId(), Reason: []byte("not wanted")})
 	case *channelpb.FundingWanted:
 		tx := btcwire.NewMsgTx(2)
-		tx.AddTxIn(&btcwire.TxIn{Witness: btcwire.TxWitness{{1}}})
+		coin := sha256.Sum256([]byte(m.From))
+		tx.AddTxIn(&btcwire.TxIn{PreviousOutPoint: btcwire.OutPoint{Hash: coin}, Witness: btcwire.TxWitness{{1}}})
 		tx.AddTxOut(btcwire.NewTxOut(int64(body.GetAmountSat()), body.GetPkScript()))
 		var raw bytes.Buffer
 		if err := tx.Serialize(&raw); err != nil {

@@ -1,198 +1,208 @@
-// Package channels is a domain to simulate: two channel actors that are each other's peer open a channel over wires that
-// break, and people pay each other through it, while the process crashes.
+// Package channels is a domain to simulate: two nodes, a process each, open a channel with each other over wires that break,
+// pay each other through it and close it, while blocks are found and undone and either process crashes.
 package channels
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 
-	"github.com/btcsuite/btcd/btcutil/hdkeychain"
-	"github.com/btcsuite/btcd/chaincfg"
-	btcwire "github.com/btcsuite/btcd/wire"
-	"google.golang.org/protobuf/proto"
+	"github.com/btcsuite/btcd/txscript"
 
 	"stormcell/actors/channel"
 	"stormcell/actors/durable"
-	"stormcell/chain/keys"
+	"stormcell/chain/fees"
 	channelpb "stormcell/messages/channel"
 	"stormcell/peer/wire"
+	"stormcell/tests/sim"
 )
 
-const ops = 14
+const (
+	ops      = 40
+	capacity = 1_000_000 // sat
+)
 
-// Channels implements sim.Domain.
+// ending is what becomes of the channel.
+type ending int
+
+const (
+	kept ending = iota
+	closed
+	forced
+)
+
+// Channels implements sim.Domain and sim.Several.
 type Channels struct {
-	rng    *rand.Rand
-	kernel *durable.Kernel
-	cores  [2]*channel.Core // of the opener and of the responder
+	rng      *rand.Rand
+	sabotage Sabotage
+	nodes    [2]*node // the opener and the responder
+	chain    chain
+	features wire.Features
+	ending   ending
+	closers  []int // who asks for the end; either or both
+	endAt    int   // the operation at which they do
 
-	attempt int // to open the channel; each has addresses of its own
-	link    uint64
-	phases  map[durable.Address]channelpb.Phase
-	funding map[durable.Address]*btcwire.MsgTx
-	wrong   error
+	attempt   int // to open the channel; each has an address of its own
+	link      uint64
+	connected bool
+	paying    map[int]int // node by payment
+	asked     int         // how often the end was asked for when nothing else moved
+	wrong     error
 }
 
+var (
+	_ sim.Several = (*Channels)(nil)
+	_ sim.Idler   = (*Channels)(nil)
+)
+
 // New gives the domain before its first life.
-func New(rng *rand.Rand) *Channels {
-	c := &Channels{rng: rng, phases: map[durable.Address]channelpb.Phase{}, funding: map[durable.Address]*btcwire.MsgTx{}}
-	for i := range c.cores {
-		secret := sha256.Sum256([]byte{byte(i)})
-		master, err := hdkeychain.NewMaster(secret[:], &chaincfg.RegressionNetParams)
-		if err != nil {
-			panic(err)
-		}
-		signer, err := keys.NewLocalSigner(master, 1, keys.Sequential)
-		if err != nil {
-			panic(err)
-		}
-		c.cores[i] = &channel.Core{Signer: signer, Policy: channel.DefaultPolicy(),
-			Resolver: func(*channelpb.IncomingHTLC) durable.Address { return "payee/main" }}
+func New(rng *rand.Rand, sabotage sim.Sabotage) *Channels {
+	c := &Channels{
+		rng: rng, sabotage: Sabotage(sabotage), paying: map[int]int{}, ending: ending(rng.IntN(3)),
+		closers: [][]int{{0}, {1}, {0, 1}}[rng.IntN(3)], endAt: ops/2 + rng.IntN(ops/2),
+	}
+	if rng.IntN(2) == 0 {
+		c.features = wire.Features{}.With(wire.ShutdownAnySegwit, wire.SimpleClose)
+	}
+	for i := range c.nodes {
+		c.nodes[i] = newNode(c, i)
 	}
 	return c
 }
 
-// end is the address of one end of the channel; the two ends are kinds of their own, since they have different keys.
-func (c *Channels) end(i int) durable.Address {
-	return durable.Address(fmt.Sprintf("%s/%d", []string{"opener", "responder"}[i], c.attempt))
+// Processes implements sim.Several.
+func (c *Channels) Processes() []sim.Process { return []sim.Process{c.nodes[0], c.nodes[1]} }
+
+// channel is the address of the channel, on either node.
+func (c *Channels) channel() durable.Address {
+	return durable.Address(fmt.Sprintf("%s/%d", channel.Name, c.attempt))
 }
 
-// Register implements sim.Domain.
-func (c *Channels) Register(k *durable.Kernel) error {
-	c.kernel = k
-	for i, name := range []string{"opener", "responder"} {
-		kind := channel.Kind()
-		kind.Name, kind.SnapshotEvery = name, 8
-		if err := durable.Register(k, kind, c.cores[i]); err != nil {
-			return err
-		}
+// closeScript is where a node's funds go.
+func closeScript(i int) []byte {
+	script, err := txscript.NewScriptBuilder().AddOp(txscript.OP_0).AddData(slices.Repeat([]byte{byte(i + 1)}, 20)).Script()
+	if err != nil {
+		panic(err)
 	}
-	if err := durable.Register(k, durable.Kind{Name: "payer"}, payers{}); err != nil {
-		return err
-	}
-	for _, name := range []string{"payee", "wallet", "monitor"} {
-		if err := durable.Register(k, durable.Kind{Name: name}, helpers{}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return script
 }
 
-// Started implements sim.Domain.
-func (c *Channels) Started() { c.connect() }
-
-// connect makes a new connection between the two ends, and begins the channel if there is none.
+// connect makes a new connection between the nodes, and begins the channel if there is none.
 func (c *Channels) connect() {
+	c.disconnect()
 	c.link++
-	for i := range c.cores {
-		c.tell(c.end(i), channel.Connected{Link: c.link})
+	c.connected = true
+	for _, n := range c.nodes {
+		n.tell(c.channel(), channel.Connected{Link: c.link, Features: c.features})
 	}
-	open := channel.Open{
-		Peer: c.nodeID(1), Link: c.link, TemporaryID: [32]byte{byte(c.attempt)}, KeyIndex: uint32(c.attempt),
-		Funder: "wallet/main", Capacity: 1_000_000, Push: 300_000_000, FeeRate: 1_000, FundingFeeRate: 1_000,
-	}
-	c.tell(c.end(0), open)
+	c.nodes[0].tell(c.channel(), channel.Open{
+		Peer: c.nodes[1].id(), Link: c.link, Features: c.features, TemporaryID: [32]byte{byte(c.attempt)},
+		KeyIndex: uint32(c.attempt), Funder: "wallet/main", Capacity: capacity, Push: 300_000_000, FeeRate: 1_000,
+		FundingFeeRate: 1_000, CloseScript: closeScript(0),
+	})
 }
 
-func (c *Channels) nodeID(i int) (id [33]byte) {
-	copy(id[:], c.cores[i].Signer.NodeKey().SerializeCompressed())
-	return id
+func (c *Channels) disconnect() {
+	if !c.connected {
+		return
+	}
+	c.connected = false
+	for _, n := range c.nodes {
+		n.tell(c.channel(), channel.Disconnected{Link: c.link})
+	}
 }
-
-// tell sends what may be lost.
-func (c *Channels) tell(to durable.Address, body any) { _ = c.kernel.Tell(to, 0, body) }
 
 // Ops implements sim.Domain.
 func (c *Channels) Ops() int { return ops }
 
 // Do implements sim.Domain.
 func (c *Channels) Do(i int) {
-	if c.rng.IntN(6) == 0 {
+	if i == c.endAt {
+		c.end()
+		return
+	}
+	switch dice := c.rng.IntN(20); {
+	case dice < 15 && !c.open(): // what is paid, and broken off, before there is a channel is soon seen
+		c.mine(1)
+	case dice < 11:
+		n := c.rng.IntN(2)
+		c.paying[i] = n
+		c.nodes[n].tell(payer(i), pay{amount: uint64(1 + c.rng.IntN(20_000_000)), channel: c.channel()})
+	case dice < 13:
 		c.connect()
-		return
-	}
-	payer := durable.Address(fmt.Sprintf("payer/%d", i))
-	c.tell(payer, pay{amount: uint64(1 + c.rng.IntN(20_000_000)), channel: c.end(c.rng.IntN(2))})
-}
-
-// Victims implements sim.Domain.
-func (c *Channels) Victims() []durable.Address { return []durable.Address{c.end(0), c.end(1)} }
-
-// Poison implements sim.Domain: no message at all is more than a channel can bear.
-func (c *Channels) Poison() any { return channel.Received{Link: c.link} }
-
-// Release implements durable.World.
-func (c *Channels) Release(from durable.Address, _ uint64, e durable.Effect) {
-	i := slices.Index([]durable.Address{c.end(0), c.end(1)}, from)
-	if i < 0 {
-		return // of an attempt that has been given up
-	}
-	switch e := e.(type) {
-	case channel.SendWire:
-		c.carry(i, e)
-	case channel.Hangup:
-		c.fail("%s hangs up: %v", from, e.Reason)
-	case channel.Publish:
-		c.funding[c.end(0)] = e.Tx
-		c.confirm()
-	case channel.WatchFunding:
-		c.confirm()
-	case durable.Refused: // a repeated Open
+	case dice < 14:
+		c.disconnect()
+	case dice < 16:
+		c.nodes[0].tell(c.channel(), channel.SetFeeRate{Rate: fees.SatPerKW(253 + c.rng.IntN(3_000))})
+	case dice < 19:
+		c.mine(1 + c.rng.IntN(3))
 	default:
-		c.fail("%s releases an unknown %T", from, e)
+		c.reorganise(1 + c.rng.IntN(3))
 	}
 }
 
-// carry brings a message to the other side, if that connection is still there.
-func (c *Channels) carry(from int, e channel.SendWire) {
-	if e.Link != c.link {
-		return
-	}
-	switch m := e.Message.(type) {
-	case *wire.Error, *wire.Warning:
-		c.fail("%s sends %+v", c.end(from), m)
-	case *wire.OpenChannel:
-		c.tell(c.end(1-from), channel.Incoming{Peer: c.nodeID(from), Link: c.link, KeyIndex: uint32(c.attempt), Message: m})
-	default:
-		c.tell(c.end(1-from), channel.Received{Link: c.link, Message: m})
-	}
-}
+func payer(i int) durable.Address { return durable.Address(fmt.Sprintf("payer/%d", i)) }
 
-// confirm tells both ends that the funding transaction is deep enough, if it was broadcast.
-func (c *Channels) confirm() {
-	if tx := c.funding[c.end(0)]; tx != nil {
-		for i := range c.cores {
-			c.tell(c.end(i), channel.FundingConfirmed{Tx: tx, Height: 100, TxIndex: 1})
+// end has the channel closed, if that is how it is to end.
+func (c *Channels) end() {
+	for _, i := range c.closers {
+		switch c.ending {
+		case closed:
+			c.nodes[i].tell(c.channel(), channel.Close{FeeRate: 500})
+		case forced:
+			c.nodes[i].tell(c.channel(), channel.ForceClose{})
 		}
 	}
 }
 
-// Ended implements durable.World: the connection goes with the incarnation.
-func (c *Channels) Ended(addr durable.Address, _ uint64) {
-	if (addr == c.end(0) || addr == c.end(1)) && c.phases[addr] != channelpb.Phase_ABANDONED {
-		for i := range c.cores {
-			c.tell(c.end(i), channel.Disconnected{Link: c.link})
-		}
-		c.connect()
+func (c *Channels) mine(blocks int) {
+	for range blocks {
+		c.chain.mine()
+		c.look()
 	}
 }
 
-// Observe implements sim.Domain: an opening that was abandoned is tried again, under a new address.
-func (c *Channels) Observe(addr durable.Address, snapshot proto.Message) {
-	s, ok := snapshot.(*channelpb.Snapshot)
-	if !ok {
-		return
+// reorganise undoes some blocks. What was in them, and what waited, comes into one more block than there were.
+func (c *Channels) reorganise(blocks int) {
+	for range blocks {
+		c.chain.undo()
+		c.look()
 	}
-	c.phases[addr] = s.GetPhase()
-	if addr == c.end(0) && s.GetPhase() == channelpb.Phase_ABANDONED {
-		c.attempt++
+	c.mine(blocks + 1)
+}
+
+func (c *Channels) look() {
+	for _, n := range c.nodes {
+		n.look()
+	}
+}
+
+// Idle implements sim.Idler: peers reconnect, blocks are found, and who wants the channel closed says so until it is.
+func (c *Channels) Idle() bool {
+	settled := func(n *node) bool { return n.watch == nil || n.watch.settled(&c.chain) }
+	switch {
+	case !c.connected, c.nodes[0].phase == channelpb.Phase_NOWHERE:
 		c.connect()
+	case len(c.chain.pool) > 0 || !settled(c.nodes[0]) || !settled(c.nodes[1]):
+		c.mine(1)
+	case c.ending != kept && c.asked < 5 && !c.over():
+		c.asked++
+		c.end()
+	default:
+		return false
 	}
-	if s.GetPhase() == channelpb.Phase_CLOSING {
-		c.fail("%s closes: %s", addr, s.GetClosing().GetReason())
-	}
+	return true
+}
+
+// open tells whether the channel is open, on both nodes, or has been.
+func (c *Channels) open() bool {
+	return c.nodes[0].phase >= channelpb.Phase_NORMAL && c.nodes[1].phase >= channelpb.Phase_NORMAL
+}
+
+// over tells whether the channel is closing or closed.
+func (c *Channels) over() bool {
+	return c.nodes[0].phase >= channelpb.Phase_SHUTTING_DOWN && c.nodes[1].phase >= channelpb.Phase_SHUTTING_DOWN &&
+		(c.ending != forced || c.nodes[0].phase >= channelpb.Phase_CLOSING)
 }
 
 func (c *Channels) fail(format string, args ...any) {
@@ -203,58 +213,3 @@ func (c *Channels) fail(format string, args ...any) {
 
 // Err implements sim.Domain.
 func (c *Channels) Err() error { return c.wrong }
-
-// Quiet implements sim.Domain: every payment has one outcome, and both ends agree on every msat.
-func (c *Channels) Quiet(read func(durable.Address) (proto.Message, error)) error {
-	var ends [2]*channelpb.Commitments
-	for i := range ends {
-		m, err := read(c.end(i))
-		if err != nil {
-			return err
-		}
-		s, ok := m.(*channelpb.Snapshot)
-		if !ok || s.GetPhase() != channelpb.Phase_NORMAL {
-			return fmt.Errorf("%s is not open in the end: %v", c.end(i), s.GetPhase())
-		}
-		if ends[i] = s.GetCommitments(); len(ends[i].GetHtlcs()) > 0 || ends[i].GetAwaiting() {
-			return fmt.Errorf("%s is not at rest: %v", c.end(i), s)
-		}
-	}
-	sent, err := c.settled(read)
-	if err != nil {
-		return err
-	}
-	for i, e := range ends {
-		other := ends[1-i]
-		if e.GetActive()[0].GetLocalMsat() != other.GetActive()[0].GetRemoteMsat() || e.GetLocalNumber() != other.GetRemoteNumber() {
-			return fmt.Errorf("the ends do not agree: %v and %v", e, other)
-		}
-		if e.GetSentMsat() != sent[i] || other.GetReceivedMsat() != sent[i] {
-			return fmt.Errorf("%s sent %d msat, its payers paid %d", c.end(i), e.GetSentMsat(), sent[i])
-		}
-	}
-	return nil
-}
-
-// settled sums up what was paid through the ends of the channel that there is in the end.
-func (c *Channels) settled(read func(durable.Address) (proto.Message, error)) (sent [2]uint64, err error) {
-	for n := range ops {
-		m, err := read(durable.Address(fmt.Sprintf("payer/%d", n)))
-		if err != nil {
-			return sent, err
-		}
-		p, ok := m.(*PayerState)
-		if !ok {
-			continue // it was never asked, or the crash took that
-		}
-		if len(p.GetOutcomes()) != 1 {
-			return sent, fmt.Errorf("payer %d has outcomes %q", n, p.GetOutcomes())
-		}
-		for i := range sent {
-			if p.GetOutcomes()[0] == "settled" && p.GetChannel() == string(c.end(i)) {
-				sent[i] += p.GetAmount()
-			}
-		}
-	}
-	return sent, nil
-}
