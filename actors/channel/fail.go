@@ -134,7 +134,9 @@ func (t *turn) heightSeen(height uint32) error {
 	if why := t.c.overdue(height, &t.Policy); why != "" {
 		t.write(t.wireError(errors.New(why)))
 		t.fail(&pb.Closing{Reason: why})
+		return nil
 	}
+	t.refuseExpired(height)
 	return nil
 }
 

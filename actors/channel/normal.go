@@ -2,6 +2,7 @@ package channel
 
 import (
 	"crypto/sha256"
+	"errors"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -63,6 +64,19 @@ func (t *turn) refuseWaiting(w *waiting, r *Refusal) {
 func (t *turn) refuseAllWaiting(r *Refusal) {
 	for _, w := range t.waiting {
 		t.refuseWaiting(w, r)
+	}
+}
+
+// refuseExpired refuses the adds that have waited for too long to be signed. What is proposed already is taken back by ending
+// the connection: a peer may have kept a revocation back, to get the HTLC when what it is forwarded for has expired.
+func (t *turn) refuseExpired(height uint32) {
+	for _, w := range t.waiting {
+		if w.GetExpiry() <= height {
+			t.refuseWaiting(w, refuse(pb.RefusalCode_BAD_EXPIRY, "it expired while it waited for the peer"))
+		}
+	}
+	if len(t.out.Also) > 0 && t.synced {
+		t.hangup(errors.New("the peer did not let an HTLC be signed before it expired"))
 	}
 }
 

@@ -103,9 +103,7 @@ func (s *Shell) publish(owner onchain.Owner, e Publish) {
 // height tells all channels how many blocks there are, and follows the market of fees.
 func (s *Shell) height(height uint32) {
 	s.members.Range(func(_, value any) bool {
-		if err := s.Kernel.Tell(value.(*member).address, 0, Height{height}); err != nil {
-			s.Log.Debug("a channel was not told the height", "channel", value.(*member).address, "error", err)
-		}
+		s.tell(value.(*member).address, Height{height}) // a peer that keeps the channel busy must not keep it from its deadlines
 		return true
 	})
 	if s.adjusting.CompareAndSwap(false, true) {

@@ -118,9 +118,10 @@ func (s *Shell) each(peer [33]byte, f func(*member)) {
 	})
 }
 
-// connect tells a channel of a connection. Without that nothing would come of it, so a channel that has no room ends the
-// connection.
+// connect tells a channel of a connection, and first the height, by which it knows which HTLCs have expired. Without the
+// connection nothing would come of it, so a channel that has no room ends that.
 func (s *Shell) connect(m *member, link *peerbook.Link) {
+	s.tell(m.address, Height{s.Desk.Height()})
 	err := s.Kernel.Tell(m.address, 0, Connected{Link: uint64(link.Number), Features: negotiated(link.Features)})
 	if err != nil {
 		s.Log.Warn("a channel was not told of the connection to its peer", "channel", m.address, "error", err)
