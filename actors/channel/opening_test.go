@@ -266,6 +266,36 @@ func TestTheFundeeForgetsAndTheFunderDoesNot(t *testing.T) {
 	}
 }
 
+// TestEarlyChannelReady: after a reconnection the peer says channel_ready before channel_reestablish, as lnd does.
+func TestEarlyChannelReady(t *testing.T) {
+	t.Parallel()
+	o := newOpening(t)
+	o.open(func(*Open) {})
+	o.rest()
+	o.disconnect()
+	o.confirm()
+	for i := range o.hosts {
+		for o.turn(i) {
+		}
+	}
+	point, err := o.hosts[1].core.Signer.CommitmentPoint(o.hosts[1].state.c.KeyIndex, 1)
+	require.NoError(t, err)
+	o.connect()
+	for o.turn(0) {
+	}
+	o.hosts[0].tell(Received{Link: o.link, Message: &wire.ChannelReady{
+		ChanID: o.hosts[0].state.c.ChannelID, NextPerCommitmentPoint: point,
+	}})
+	o.rest()
+	for _, h := range o.hosts {
+		require.Equal(t, pb.Phase_NORMAL, h.state.phase)
+	}
+	o.add(0, 1_000_000)
+	o.add(1, 1_000_000)
+	o.rest()
+	o.agree()
+}
+
 func TestReorganisedFunding(t *testing.T) {
 	t.Parallel()
 	o := newOpening(t)

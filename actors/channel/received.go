@@ -29,7 +29,8 @@ func (t *turn) received(body Received) error {
 		}
 		return t.reestablished(m)
 	}
-	if !t.synced {
+	// lnd may say channel_ready before its channel_reestablish, and does no harm.
+	if _, ready := body.Message.(*wire.ChannelReady); !t.synced && !ready {
 		return violation("%s before channel_reestablish: %w", wire.Name(body.Message.MsgType()), ErrUnexpected)
 	}
 	return t.operate(body.Message)
