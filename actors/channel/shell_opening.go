@@ -11,6 +11,7 @@ import (
 	"stormcell/actors/peerbook"
 	"stormcell/actors/registry"
 	"stormcell/chain/fees"
+	pb "stormcell/messages/channel"
 	registrypb "stormcell/messages/registry"
 	"stormcell/peer/wire"
 )
@@ -133,6 +134,10 @@ func (s *Shell) open(ctx context.Context, want OpenRequest) (Opened, error) {
 	if s.Desk.Height() == 0 {
 		return Opened{}, ErrNotSynced
 	}
+	features := negotiated(link.Features)
+	if len(want.ShutdownScript) > 0 && !features.Offers(wire.UpfrontShutdownScript) {
+		return Opened{}, refuse(pb.RefusalCode_BAD_REQUEST, "the peer does not hold anyone to a script to close to")
+	}
 	fundingRate, err := s.rate(ctx, want.FundingFeeRate, want.ConfTarget)
 	if err != nil {
 		return Opened{}, err
@@ -157,7 +162,7 @@ func (s *Shell) open(ctx context.Context, want OpenRequest) (Opened, error) {
 	}
 	answers := make(chan answer, 1)
 	err = s.begin(p, link, Open{
-		Peer: want.Peer, Link: uint64(link.Number), Features: negotiated(link.Features), Chain: s.Chain,
+		Peer: want.Peer, Link: uint64(link.Number), Features: features, Chain: s.Chain,
 		TemporaryID: temporary, KeyIndex: p.index, Funder: s.Funder, Capacity: want.Capacity, Push: want.Push,
 		FeeRate: commitRate, FundingFeeRate: fundingRate, Announce: !want.Private, ScidAlias: want.ScidAlias,
 		ShutdownScript: want.ShutdownScript, CloseScript: p.script,

@@ -10,14 +10,15 @@ import (
 
 	"github.com/btcsuite/btcd/chaincfg"
 
+	"stormcell/actors/channel"
 	"stormcell/actors/durable"
+	"stormcell/actors/invoice"
 	"stormcell/actors/peerbook"
-	"stormcell/actors/wallet"
+	"stormcell/actors/registry"
 	"stormcell/chain/backend"
 	"stormcell/chain/fees"
 	"stormcell/chain/keys"
 	chainwallet "stormcell/chain/wallet"
-	"stormcell/peer/hub"
 	"stormcell/peer/transport"
 	"stormcell/peer/wire"
 	"stormcell/persistence"
@@ -26,10 +27,12 @@ import (
 // errStopping is what the connections of a node that stops are closed for.
 var errStopping = errors.New("this node is shutting down")
 
-// Features are what this node offers its peers: what every node is assumed to have, until it has more.
+// Features are what this node offers its peers.
 func Features() wire.Features {
 	return wire.Features{}.With(
 		wire.DataLossProtect, wire.VarOnionOptin, wire.StaticRemoteKey, wire.PaymentSecret, wire.ChannelTypes,
+		wire.BasicMPP, wire.Anchors, wire.LargeChannels, wire.ScidAlias,
+		wire.UpfrontShutdownScript, wire.ShutdownAnySegwit, wire.SimpleClose,
 	)
 }
 
@@ -46,7 +49,11 @@ type Options struct {
 	Wallet  *chainwallet.Wallet
 	// FallbackFeeRate is used while the backend has no estimate; 0 is none.
 	FallbackFeeRate fees.SatPerKW
-	Log             *slog.Logger
+	// MaxCommitFeeRate is the most that the node sets for commitments by itself; 0 is channel.MaxCommitFeeRate.
+	MaxCommitFeeRate fees.SatPerKW
+	// Pending bounds the channels that peers open; zero is registry.DefaultLimits.
+	Pending registry.Limits
+	Log     *slog.Logger
 }
 
 // Node is a running node.
@@ -59,7 +66,9 @@ type Node struct {
 	signer   keys.Signer
 	chain    *chainSide
 	listener *transport.Listener
-	shell    *peerbook.Shell
+	peers    *peerbook.Shell
+	channels *channel.Shell
+	invoices *invoice.Shell
 	serving  chan struct{} // closed when no more peers are taken
 }
 
@@ -74,28 +83,20 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &world{log: o.Log}
 	n := &Node{signer: o.Signer, listener: listener, serving: make(chan struct{})}
-	n.Kernel = durable.New(durable.Options{Journal: o.Journal, World: w, Log: o.Log})
+	n.Kernel = durable.New(durable.Options{Journal: o.Journal, World: world{n, o.Log}, Log: o.Log})
 	n.Peers = peerbook.Client{Kernel: n.Kernel}
-	n.shell = peerbook.NewShell(n.Kernel, hub.New(hub.Config{
-		Key: keys.NodeECDH{Signer: o.Signer}, Features: Features(), Chain: *o.Network.GenesisHash,
-		Max: peerbook.MaxConnections, Log: o.Log,
-	}), silence{}, o.Log)
-	w.peers = n.shell
 	n.chain = startChain(o, n.Kernel)
-	w.wallet = n.chain.shell
-
-	self := peerbook.NodeKey(o.Signer.NodeKey().SerializeCompressed())
-	err = durable.Register(n.Kernel, peerbook.Kind(), peerbook.Core{Self: self})
-	if err == nil {
-		err = durable.Register(n.Kernel, wallet.Kind(), wallet.Core{Params: o.Network})
-	}
+	n.furnish(o)
+	err = n.register(o)
 	if err == nil {
 		err = n.Kernel.Start()
 	}
 	if err == nil {
 		err = n.Wallet().Open(ctx)
+	}
+	if err == nil {
+		err = n.channels.Start(ctx)
 	}
 	if err == nil {
 		err = n.Peers.Open(ctx)
@@ -107,13 +108,19 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	}
 	go func() {
 		defer close(n.serving)
-		n.shell.Serve(context.Background(), listener)
+		n.peers.Serve(context.Background(), listener)
 	}()
 	return n, nil
 }
 
 // Signer has the node's keys.
 func (n *Node) Signer() keys.Signer { return n.signer }
+
+// Channels opens, lists and closes channels.
+func (n *Node) Channels() channel.Client { return n.channels.Client() }
+
+// Invoices makes, finds and settles invoices.
+func (n *Node) Invoices() invoice.Client { return n.invoices.Client() }
 
 // PeerAddr is the address that the node listens on for peers.
 func (n *Node) PeerAddr() net.Addr { return n.listener.Addr() }
@@ -124,7 +131,7 @@ func (n *Node) Stop(ctx context.Context) error {
 	<-n.serving
 	closed := make(chan struct{})
 	go func() {
-		n.shell.Close(errStopping)
+		n.peers.Close(errStopping)
 		close(closed)
 	}()
 	select {
@@ -135,37 +142,4 @@ func (n *Node) Stop(ctx context.Context) error {
 	err = errors.Join(err, n.Kernel.Stop(ctx))
 	n.chain.close()
 	return err
-}
-
-// silence takes what peers say while there are no channels that it could be about.
-type silence struct{}
-
-func (silence) Up(*peerbook.Link)                                           {}
-func (silence) Message(context.Context, *peerbook.Link, wire.Message) error { return nil }
-func (silence) Down(*peerbook.Link)                                         {}
-
-// world carries out the effects of all actors.
-type world struct {
-	log    *slog.Logger
-	peers  *peerbook.Shell
-	wallet *wallet.Shell
-}
-
-// Release implements durable.World.
-func (w *world) Release(from durable.Address, session uint64, e durable.Effect) {
-	switch from.Kind() {
-	case peerbook.Address.Kind():
-		w.peers.Release(session, e)
-	case wallet.Address.Kind():
-		w.wallet.Release(session, e)
-	default:
-		w.log.Error("an actor without a world released an effect", "actor", from, "effect", e)
-	}
-}
-
-// Ended implements durable.World.
-func (w *world) Ended(addr durable.Address, session uint64) {
-	if addr.Kind() == peerbook.Address.Kind() {
-		w.peers.Ended(session)
-	}
 }

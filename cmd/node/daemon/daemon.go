@@ -9,7 +9,6 @@ import (
 	"os"
 	"time"
 
-	"stormcell/actors/channel"
 	"stormcell/actors/durable"
 	"stormcell/actors/node"
 	"stormcell/chain/keys"
@@ -152,7 +151,7 @@ func (d *daemon) start(ctx context.Context, s wallet.Seed) error {
 	d.metrics.add(d.node.Kernel)
 	d.server.Activate(rpc.Node{
 		Key: signer.NodeKey(), PeerAddr: d.node.PeerAddr(), Features: node.Features(), Peers: d.node.Peers,
-		Channels: channel.Client{},
+		Channels: d.node.Channels(),
 	})
 	d.log.Info("running", "node", fmt.Sprintf("%x", signer.NodeKey().SerializeCompressed()), "listen", d.node.PeerAddr().String())
 	return nil

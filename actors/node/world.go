@@ -1,0 +1,108 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/btcsuite/btcd/txscript"
+
+	"stormcell/actors/channel"
+	"stormcell/actors/durable"
+	"stormcell/actors/invoice"
+	"stormcell/actors/monitor"
+	"stormcell/actors/peerbook"
+	"stormcell/actors/registry"
+	"stormcell/actors/wallet"
+	"stormcell/chain/keys"
+	chainwallet "stormcell/chain/wallet"
+	channelpb "stormcell/messages/channel"
+	"stormcell/peer/hub"
+)
+
+// furnish makes the worlds of the actors.
+func (n *Node) furnish(o Options) {
+	if o.MaxCommitFeeRate == 0 {
+		o.MaxCommitFeeRate = channel.MaxCommitFeeRate
+	}
+	n.channels = channel.NewShell(channel.Config{
+		Kernel: n.Kernel, Runtime: n.chain.runtime, Desk: n.chain.desk, Chain: *o.Network.GenesisHash,
+		Funder: wallet.Address, NewScript: n.newScript, MaxCommitFeeRate: o.MaxCommitFeeRate, Log: o.Log,
+	})
+	n.peers = peerbook.NewShell(n.Kernel, hub.New(hub.Config{
+		Key: keys.NodeECDH{Signer: o.Signer}, Features: Features(), Chain: *o.Network.GenesisHash,
+		Max: peerbook.MaxConnections, Log: o.Log,
+	}), n.channels, o.Log)
+	n.invoices = invoice.NewShell(n.Kernel, n.chain.desk.Height, o.Log)
+	n.chain.desk.Heights(n.invoices.NewHeight)
+}
+
+// newScript is a script of the wallet that nobody was given before, of a kind that any peer closes to.
+func (n *Node) newScript(ctx context.Context) ([]byte, error) {
+	address, err := n.Wallet().NewAddress(ctx, chainwallet.ReceiveWitness)
+	if err != nil {
+		return nil, err
+	}
+	return txscript.PayToAddrScript(address)
+}
+
+// register tells the kernel of every kind of actor.
+func (n *Node) register(o Options) error {
+	if o.Pending == (registry.Limits{}) {
+		o.Pending = registry.DefaultLimits()
+	}
+	self := peerbook.NodeKey(o.Signer.NodeKey().SerializeCompressed())
+	return errors.Join(
+		durable.Register(n.Kernel, peerbook.Kind(), peerbook.Core{Self: self}),
+		durable.Register(n.Kernel, wallet.Kind(), wallet.Core{Params: o.Network}),
+		durable.Register(n.Kernel, registry.Kind(), registry.Core{Limits: o.Pending}),
+		durable.Register(n.Kernel, channel.Kind(), &channel.Core{
+			Signer: o.Signer, Policy: channel.DefaultPolicy(), Registry: registry.Address, Resolver: resolver,
+		}),
+		durable.Register(n.Kernel, monitor.Kind(), &monitor.Core{Signer: o.Signer}),
+		durable.Register(n.Kernel, invoice.Kind(), invoice.Core{
+			Network: o.Network, ECDH: o.Signer.ECDH, SignInvoice: o.Signer.SignInvoice,
+			Height: n.chain.desk.Height, Policy: invoice.DefaultPolicy(),
+		}),
+	)
+}
+
+// resolver is the invoice with an HTLC's payment hash: it fails what it does not know.
+func resolver(in *channelpb.IncomingHTLC) durable.Address {
+	return invoice.Address([32]byte(in.GetPaymentHash()))
+}
+
+// world carries out the effects of all actors.
+type world struct {
+	*Node
+	log *slog.Logger
+}
+
+// Release implements durable.World.
+func (w world) Release(from durable.Address, session uint64, e durable.Effect) {
+	switch from.Kind() {
+	case peerbook.Address.Kind():
+		w.peers.Release(session, e)
+	case wallet.Address.Kind():
+		w.chain.shell.Release(session, e)
+	case channel.Name:
+		w.channels.Release(from, session, e)
+	case invoice.Name:
+		w.invoices.Release(from, session, e)
+	default:
+		w.log.Error("an actor without a world released an effect", "actor", from, "effect", fmt.Sprintf("%T", e))
+	}
+}
+
+// Ended implements durable.World.
+func (w world) Ended(addr durable.Address, session uint64) {
+	switch addr.Kind() {
+	case peerbook.Address.Kind():
+		w.peers.Ended(session)
+	case channel.Name:
+		w.channels.Ended(addr, session)
+	case invoice.Name:
+		w.invoices.Ended(addr, session)
+	}
+}
