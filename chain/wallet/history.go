@@ -21,6 +21,8 @@ type Transaction struct {
 	Time  time.Time        // of the block; when the wallet saw it first while it is in none
 	// Received is what it pays to the wallet, Spent what it takes; change is in both.
 	Received, Spent btcutil.Amount
+	// OurInputs and OurOutputs are the indexes of those that are the wallet's.
+	OurInputs, OurOutputs []uint32
 	Fee             btcutil.Amount // 0 if not all inputs are the wallet's: then it is not known
 	Label           string
 }
@@ -65,9 +67,11 @@ func describe(summary btcwallet.TransactionSummary) (Transaction, error) {
 	}
 	for _, in := range summary.MyInputs {
 		tx.Spent += in.PreviousAmount
+		tx.OurInputs = append(tx.OurInputs, in.Index)
 	}
 	for _, out := range summary.MyOutputs {
 		tx.Received += btcutil.Amount(tx.Tx.TxOut[out.Index].Value)
+		tx.OurOutputs = append(tx.OurOutputs, out.Index)
 	}
 	if len(summary.MyInputs) == len(tx.Tx.TxIn) {
 		tx.Fee = summary.Fee

@@ -63,10 +63,19 @@ type GetInfoResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// identity_pubkey is the node's compressed key, in hexadecimal digits.
 	IdentityPubkey string `protobuf:"bytes,1,opt,name=identity_pubkey,json=identityPubkey,proto3" json:"identity_pubkey,omitempty"`
-	NumPeers       uint32 `protobuf:"varint,5,opt,name=num_peers,json=numPeers,proto3" json:"num_peers,omitempty"`
+	// num_pending_channels are being opened or closed.
+	NumPendingChannels uint32 `protobuf:"varint,3,opt,name=num_pending_channels,json=numPendingChannels,proto3" json:"num_pending_channels,omitempty"`
+	NumActiveChannels  uint32 `protobuf:"varint,4,opt,name=num_active_channels,json=numActiveChannels,proto3" json:"num_active_channels,omitempty"`
+	NumPeers           uint32 `protobuf:"varint,5,opt,name=num_peers,json=numPeers,proto3" json:"num_peers,omitempty"`
+	// block_height and block_hash are of the block up to which the wallet has seen the chain.
+	BlockHeight uint32 `protobuf:"varint,6,opt,name=block_height,json=blockHeight,proto3" json:"block_height,omitempty"`
+	BlockHash   string `protobuf:"bytes,8,opt,name=block_hash,json=blockHash,proto3" json:"block_hash,omitempty"`
+	// synced_to_chain: that is the tip of the best chain.
+	SyncedToChain bool `protobuf:"varint,9,opt,name=synced_to_chain,json=syncedToChain,proto3" json:"synced_to_chain,omitempty"`
 	// uris are key@host:port, where others can connect.
-	Uris    []string `protobuf:"bytes,12,rep,name=uris,proto3" json:"uris,omitempty"`
-	Version string   `protobuf:"bytes,14,opt,name=version,proto3" json:"version,omitempty"`
+	Uris                []string `protobuf:"bytes,12,rep,name=uris,proto3" json:"uris,omitempty"`
+	Version             string   `protobuf:"bytes,14,opt,name=version,proto3" json:"version,omitempty"`
+	NumInactiveChannels uint32   `protobuf:"varint,15,opt,name=num_inactive_channels,json=numInactiveChannels,proto3" json:"num_inactive_channels,omitempty"`
 	// chains has one entry.
 	Chains []*Chain `protobuf:"bytes,16,rep,name=chains,proto3" json:"chains,omitempty"`
 	// features are what this node offers, by feature bit.
@@ -114,11 +123,46 @@ func (x *GetInfoResponse) GetIdentityPubkey() string {
 	return ""
 }
 
+func (x *GetInfoResponse) GetNumPendingChannels() uint32 {
+	if x != nil {
+		return x.NumPendingChannels
+	}
+	return 0
+}
+
+func (x *GetInfoResponse) GetNumActiveChannels() uint32 {
+	if x != nil {
+		return x.NumActiveChannels
+	}
+	return 0
+}
+
 func (x *GetInfoResponse) GetNumPeers() uint32 {
 	if x != nil {
 		return x.NumPeers
 	}
 	return 0
+}
+
+func (x *GetInfoResponse) GetBlockHeight() uint32 {
+	if x != nil {
+		return x.BlockHeight
+	}
+	return 0
+}
+
+func (x *GetInfoResponse) GetBlockHash() string {
+	if x != nil {
+		return x.BlockHash
+	}
+	return ""
+}
+
+func (x *GetInfoResponse) GetSyncedToChain() bool {
+	if x != nil {
+		return x.SyncedToChain
+	}
+	return false
 }
 
 func (x *GetInfoResponse) GetUris() []string {
@@ -133,6 +177,13 @@ func (x *GetInfoResponse) GetVersion() string {
 		return x.Version
 	}
 	return ""
+}
+
+func (x *GetInfoResponse) GetNumInactiveChannels() uint32 {
+	if x != nil {
+		return x.NumInactiveChannels
+	}
+	return 0
 }
 
 func (x *GetInfoResponse) GetChains() []*Chain {
@@ -703,12 +754,19 @@ var File_messages_lnrpc_lightning_proto protoreflect.FileDescriptor
 const file_messages_lnrpc_lightning_proto_rawDesc = "" +
 	"\n" +
 	"\x1emessages/lnrpc/lightning.proto\x12\x05lnrpc\x1a\x1cmessages/lnrpc/channel.proto\x1a\x1cmessages/lnrpc/feature.proto\x1a\x1cmessages/lnrpc/invoice.proto\x1a\x1cmessages/lnrpc/payment.proto\x1a\x1bmessages/lnrpc/wallet.proto\"\x10\n" +
-	"\x0eGetInfoRequest\"\xdb\x02\n" +
+	"\x0eGetInfoRequest\"\xdb\x04\n" +
 	"\x0fGetInfoResponse\x12'\n" +
-	"\x0fidentity_pubkey\x18\x01 \x01(\tR\x0eidentityPubkey\x12\x1b\n" +
-	"\tnum_peers\x18\x05 \x01(\rR\bnumPeers\x12\x12\n" +
+	"\x0fidentity_pubkey\x18\x01 \x01(\tR\x0eidentityPubkey\x120\n" +
+	"\x14num_pending_channels\x18\x03 \x01(\rR\x12numPendingChannels\x12.\n" +
+	"\x13num_active_channels\x18\x04 \x01(\rR\x11numActiveChannels\x12\x1b\n" +
+	"\tnum_peers\x18\x05 \x01(\rR\bnumPeers\x12!\n" +
+	"\fblock_height\x18\x06 \x01(\rR\vblockHeight\x12\x1d\n" +
+	"\n" +
+	"block_hash\x18\b \x01(\tR\tblockHash\x12&\n" +
+	"\x0fsynced_to_chain\x18\t \x01(\bR\rsyncedToChain\x12\x12\n" +
 	"\x04uris\x18\f \x03(\tR\x04uris\x12\x18\n" +
-	"\aversion\x18\x0e \x01(\tR\aversion\x12$\n" +
+	"\aversion\x18\x0e \x01(\tR\aversion\x122\n" +
+	"\x15num_inactive_channels\x18\x0f \x01(\rR\x13numInactiveChannels\x12$\n" +
 	"\x06chains\x18\x10 \x03(\v2\f.lnrpc.ChainR\x06chains\x12@\n" +
 	"\bfeatures\x18\x13 \x03(\v2$.lnrpc.GetInfoResponse.FeaturesEntryR\bfeatures\x12\x1f\n" +
 	"\vcommit_hash\x18\x14 \x01(\tR\n" +

@@ -22,12 +22,42 @@ func (p printer) print(answer proto.Message, people func()) error {
 		people()
 		return nil
 	}
-	text, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(answer)
+	text, err := marshal(answer)
 	if err != nil {
 		return err
 	}
-	// protojson varies its spaces on purpose.
-	var value json.RawMessage = text
+	return p.encode(text)
+}
+
+// part is one of several answers, and its name in JSON.
+type part struct {
+	name   string
+	answer proto.Message
+}
+
+// printAll is print for several answers.
+func (p printer) printAll(parts []part, people func()) error {
+	if !p.json {
+		people()
+		return nil
+	}
+	all := map[string]json.RawMessage{}
+	for _, part := range parts {
+		text, err := marshal(part.answer)
+		if err != nil {
+			return err
+		}
+		all[part.name] = text
+	}
+	return p.encode(all)
+}
+
+func marshal(answer proto.Message) (json.RawMessage, error) {
+	return protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(answer)
+}
+
+// encode prints JSON. protojson varies its spaces on purpose; here they are made equal.
+func (p printer) encode(value any) error {
 	encoder := json.NewEncoder(p.out)
 	encoder.SetIndent("", "    ")
 	return encoder.Encode(value)
@@ -54,5 +84,40 @@ func (p printer) pairs(pairs ...[2]string) {
 			}
 			p.line("%-*s  %s", width, name, value)
 		}
+	}
+}
+
+// column is a column of a table.
+type column struct {
+	name  string
+	right bool // numbers stand at the right
+}
+
+// table prints rows under the names of their columns.
+func (p printer) table(columns []column, rows [][]string) {
+	widths := make([]int, len(columns))
+	for i, c := range columns {
+		widths[i] = len(c.name)
+		for _, row := range rows {
+			widths[i] = max(widths[i], len(row[i]))
+		}
+	}
+	show := func(cells func(i int) string) {
+		var out strings.Builder
+		for i, c := range columns {
+			if i > 0 {
+				out.WriteString("  ")
+			}
+			if c.right {
+				fmt.Fprintf(&out, "%*s", widths[i], cells(i))
+			} else {
+				fmt.Fprintf(&out, "%-*s", widths[i], cells(i))
+			}
+		}
+		p.line("%s", strings.TrimRight(out.String(), " "))
+	}
+	show(func(i int) string { return columns[i].name })
+	for _, row := range rows {
+		show(func(i int) string { return row[i] })
 	}
 }

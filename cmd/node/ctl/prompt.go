@@ -106,6 +106,22 @@ func (p *prompt) show(words []string) error {
 	return err
 }
 
+// confirm asks people whether they mean it. Programs do.
+func (p *prompt) confirm(question string) error {
+	if p.tty < 0 {
+		return nil
+	}
+	fmt.Fprintf(p.err, "%s [y/N] ", question)
+	answer, err := p.line()
+	if err != nil {
+		return err
+	}
+	if yes := strings.ToLower(strings.TrimSpace(string(answer))); yes != "y" && yes != "yes" {
+		return errNotConfirmed
+	}
+	return nil
+}
+
 // secret asks for a line that is not shown on a terminal.
 func (p *prompt) secret(question string) ([]byte, error) {
 	if p.tty < 0 {
@@ -136,7 +152,10 @@ func (p *prompt) line() ([]byte, error) {
 	return bytes.TrimRight(text, "\r\n"), nil
 }
 
-var errInterrupted = errors.New("interrupted")
+var (
+	errInterrupted  = errors.New("interrupted")
+	errNotConfirmed = errors.New("nothing was done")
+)
 
 // await reads what the user types, until they give up.
 func (p *prompt) await(read func() ([]byte, error)) ([]byte, error) {

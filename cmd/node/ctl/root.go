@@ -14,9 +14,10 @@ import (
 
 // Groups of commands, as help shows them.
 const (
-	groupDaemon = "daemon"
-	groupWallet = "wallet"
-	groupPeers  = "peers"
+	groupDaemon   = "daemon"
+	groupWallet   = "wallet"
+	groupPeers    = "peers"
+	groupChannels = "channels"
 )
 
 // Root is the command stormcell.
@@ -43,6 +44,7 @@ counts. The network is signet unless you say otherwise.`,
 		&cobra.Group{ID: groupDaemon, Title: "The daemon:"},
 		&cobra.Group{ID: groupWallet, Title: "The wallet:"},
 		&cobra.Group{ID: groupPeers, Title: "Peers:"},
+		&cobra.Group{ID: groupChannels, Title: "Channels:"},
 	)
 	config.CommonFlags(root.PersistentFlags())
 	root.PersistentFlags().SortFlags = false
@@ -50,7 +52,9 @@ counts. The network is signet unless you say otherwise.`,
 		return fault.New(fault.Usage, err, "See '%s --help'.", cmd.CommandPath())
 	})
 	root.AddCommand(startCommand(), stopCommand(), stateCommand(), infoCommand(),
-		playgroundCommand(), createCommand(), unlockCommand(), connectCommand(), peersCommand(), disconnectCommand(), exitCodesHelp())
+		playgroundCommand(), createCommand(), unlockCommand(), newAddressCommand(), balanceCommand(), sendCommand(), coinsCommand(),
+		connectCommand(), peersCommand(), disconnectCommand(),
+		openChannelCommand(), channelsCommand(), pendingCommand(), closeCommand(), closedCommand(), exitCodesHelp())
 	for _, c := range root.Commands() {
 		c.Args = usage(c.Args)
 	}

@@ -7,12 +7,14 @@ import (
 	"testing"
 
 	"github.com/btcsuite/btcd/btcec/v2"
+	"github.com/btcsuite/btcd/btcutil"
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/btcsuite/btcd/wire"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 
 	"stormcell/actors/channel"
+	coins "stormcell/actors/wallet"
 	"stormcell/chain/backend"
 	"stormcell/chain/wallet"
 )
@@ -94,4 +96,37 @@ func (f *fakeChannels) Close(_ context.Context, _ wire.OutPoint, want channel.Cl
 
 func (f *fakeChannels) AwaitSpent(context.Context, wire.OutPoint) (chainhash.Hash, error) {
 	return f.tx, nil
+}
+
+// fakeWallet has coins, and notes what is asked for.
+type fakeWallet struct {
+	coins        coins.Coins
+	transactions []wallet.Transaction
+	err          error
+	sent         []coins.SendRequest
+}
+
+func (f *fakeWallet) NewAddress(_ context.Context, branch wallet.Branch) (btcutil.Address, error) {
+	if branch == wallet.ReceiveTaproot {
+		return btcutil.NewAddressTaproot(make([]byte, 32), backend.Regtest.Params())
+	}
+	return btcutil.NewAddressWitnessPubKeyHash(make([]byte, 20), backend.Regtest.Params())
+}
+
+func (f *fakeWallet) Coins(context.Context) (coins.Coins, error) { return f.coins, f.err }
+
+func (f *fakeWallet) Send(_ context.Context, r coins.SendRequest) (chainhash.Hash, error) {
+	f.sent = append(f.sent, r)
+	return chainhash.Hash{7}, f.err
+}
+
+func (f *fakeWallet) Transactions(context.Context) ([]wallet.Transaction, error) {
+	return slices.Clone(f.transactions), f.err
+}
+
+// fakeChain is at a height.
+type fakeChain uint32
+
+func (f fakeChain) SyncedTo() (backend.BlockRef, bool) {
+	return backend.BlockRef{Height: uint32(f)}, true
 }

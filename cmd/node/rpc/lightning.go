@@ -26,6 +26,7 @@ func (l *lightning) GetInfo(ctx context.Context, _ *lnrpc.GetInfoRequest) (*lnrp
 	if err != nil {
 		return nil, err
 	}
+	tip, synced := n.Chain.SyncedTo()
 	info := &lnrpc.GetInfoResponse{
 		IdentityPubkey: hex.EncodeToString(n.Key.SerializeCompressed()),
 		NumPeers:       uint32(len(peers)),
@@ -33,6 +34,9 @@ func (l *lightning) GetInfo(ctx context.Context, _ *lnrpc.GetInfoRequest) (*lnrp
 		CommitHash:     version.Commit(),
 		Chains:         []*lnrpc.Chain{{Chain: "bitcoin", Network: networkName(l.server.o.Network)}},
 		Features:       features(n.Features),
+		BlockHeight:    tip.Height,
+		BlockHash:      tip.Hash.String(),
+		SyncedToChain:  synced,
 	}
 	// An address that says "all of them" is nothing that others could dial.
 	at, err := address.Parse(n.PeerAddr.String(), 0)

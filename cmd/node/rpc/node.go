@@ -5,11 +5,15 @@ import (
 	"net"
 
 	"github.com/btcsuite/btcd/btcec/v2"
+	"github.com/btcsuite/btcd/btcutil"
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	btcwire "github.com/btcsuite/btcd/wire"
 
 	"stormcell/actors/channel"
 	"stormcell/actors/peerbook"
+	"stormcell/actors/wallet"
+	"stormcell/chain/backend"
+	chainwallet "stormcell/chain/wallet"
 	"stormcell/peer/wire"
 )
 
@@ -22,6 +26,8 @@ type Node struct {
 	Features wire.Features
 	Peers    Peers
 	Channels Channels
+	Wallet   Wallet
+	Chain    Chain
 }
 
 // Peers are the connections to other nodes; peerbook.Client says what its methods do.
@@ -30,6 +36,20 @@ type Peers interface {
 	Keep(ctx context.Context, want peerbook.Keep) error
 	Disconnect(ctx context.Context, key peerbook.NodeKey) error
 	List(ctx context.Context) ([]peerbook.Peer, error)
+}
+
+// Wallet has the coins on the chain; wallet.Client says what its methods do.
+type Wallet interface {
+	NewAddress(ctx context.Context, branch chainwallet.Branch) (btcutil.Address, error)
+	Coins(ctx context.Context) (wallet.Coins, error)
+	Send(ctx context.Context, r wallet.SendRequest) (chainhash.Hash, error)
+	Transactions(ctx context.Context) ([]chainwallet.Transaction, error)
+}
+
+// Chain tells how far the wallet has seen the chain.
+type Chain interface {
+	// SyncedTo is the last block, and whether that was the tip of the best chain.
+	SyncedTo() (backend.BlockRef, bool)
 }
 
 // Channels are the node's channels; channel.Client says what its methods do.
