@@ -22,6 +22,7 @@ type section struct {
 var sections = []section{
 	{"journal", journalSection},
 	{"kernel", kernelSection},
+	{"channel", channelSection},
 }
 
 // options hold for every section.
