@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 
 	"stormcell/actors/channel"
+	"stormcell/actors/peerbook"
 	coins "stormcell/actors/wallet"
 	"stormcell/chain/backend"
 	"stormcell/chain/wallet"
@@ -130,3 +131,8 @@ type fakeChain uint32
 func (f fakeChain) SyncedTo() (backend.BlockRef, bool) {
 	return backend.BlockRef{Height: uint32(f)}, true
 }
+
+// fakePeers has nobody.
+type fakePeers struct{ Peers }
+
+func (fakePeers) List(context.Context) ([]peerbook.Peer, error) { return nil, nil }

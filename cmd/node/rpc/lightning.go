@@ -26,6 +26,10 @@ func (l *lightning) GetInfo(ctx context.Context, _ *lnrpc.GetInfoRequest) (*lnrp
 	if err != nil {
 		return nil, err
 	}
+	channels, err := n.Channels.List(ctx)
+	if err != nil {
+		return nil, refused(err)
+	}
 	tip, synced := n.Chain.SyncedTo()
 	info := &lnrpc.GetInfoResponse{
 		IdentityPubkey: hex.EncodeToString(n.Key.SerializeCompressed()),
@@ -37,6 +41,16 @@ func (l *lightning) GetInfo(ctx context.Context, _ *lnrpc.GetInfoRequest) (*lnrp
 		BlockHeight:    tip.Height,
 		BlockHash:      tip.Hash.String(),
 		SyncedToChain:  synced,
+	}
+	for _, c := range channels {
+		switch where := stageOf(&c); {
+		case where == open && c.Active:
+			info.NumActiveChannels++
+		case where == open:
+			info.NumInactiveChannels++
+		case where == opening, where == waitingClose, where == forceClosed:
+			info.NumPendingChannels++
+		}
 	}
 	// An address that says "all of them" is nothing that others could dial.
 	at, err := address.Parse(n.PeerAddr.String(), 0)

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"net"
 	"testing"
 	"time"
 
@@ -12,9 +13,11 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"stormcell/actors/channel"
 	coins "stormcell/actors/wallet"
 	"stormcell/chain/backend"
 	"stormcell/chain/wallet"
+	pb "stormcell/messages/channel"
 	"stormcell/messages/lnrpc"
 )
 
@@ -232,4 +235,22 @@ func TestGetTransactions(t *testing.T) {
 		_, err := l.GetTransactions(t.Context(), r)
 		require.Equal(t, codes.InvalidArgument, status.Code(err), r)
 	}
+}
+
+func TestGetInfoCountsChannels(t *testing.T) {
+	t.Parallel()
+	away := aChannel()
+	away.Active = false
+	l := newLightning(t, Node{
+		Peers: fakePeers{}, Chain: fakeChain(321), PeerAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9735},
+		Channels: &fakeChannels{all: []channel.Info{
+			aChannel(), away, away, inPhase(pb.Phase_WAIT_CONFIRMED, nil), inPhase(pb.Phase_AGREED, nil),
+			inPhase(pb.Phase_CLOSING, nil), inPhase(pb.Phase_WAIT_ACCEPT, nil),
+		}},
+	})
+	info, err := l.GetInfo(t.Context(), &lnrpc.GetInfoRequest{})
+	require.NoError(t, err)
+	require.Equal(t, []uint32{1, 2, 3}, []uint32{info.NumActiveChannels, info.NumInactiveChannels, info.NumPendingChannels})
+	require.Equal(t, uint32(321), info.BlockHeight)
+	require.True(t, info.SyncedToChain)
 }
