@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 var nobodys = []byte{0x51, 0x20, 31: 7, 33: 1} // a taproot output whose key nobody knows
 

@@ -3,7 +3,10 @@
 package node
 
 import (
+	"math/rand/v2"
 	"net"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,7 +28,7 @@ const (
 	// firstBlocks is past the activation of segregated witness on btcd's regtest, and past the maturity of the first coins.
 	firstBlocks = 440
 
-	startTimeout = time.Minute
+	startTimeout = 2 * time.Minute
 )
 
 // Server is a running node whose blocks pay to a key that only the test has.
@@ -137,11 +140,25 @@ func (s *Server) InMempool(txid chainhash.Hash) bool {
 	return false
 }
 
+// lowestPort and highestPort are below those that systems give to outgoing connections: one of these could take a port that
+// a program is about to listen on, or is to listen on again.
+const lowestPort, highestPort = 15_000, 31_999
+
+var usedPorts sync.Map
+
 // freeAddress is a loopback address that nobody listens on.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
+	for {
+		port := lowestPort + rand.IntN(highestPort-lowestPort+1)
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			continue
+		}
+		require.NoError(t, listener.Close())
+		if _, used := usedPorts.LoadOrStore(port, true); !used {
+			return address
+		}
+	}
 }
