@@ -78,11 +78,15 @@ func (c *Channel) Commitment(broadcaster Side, spec Spec, point *btcec.PublicKey
 		return nil, err
 	}
 	own, other := &c.Parties[broadcaster], &c.Parties[broadcaster.Other()]
+	derive := keys.ForCommitment
+	if spec.Untrimmed(own.DustLimit) == 0 {
+		derive = keys.ForEmptyCommitment
+	}
 	commitment := &Commitment{
 		Broadcaster: broadcaster,
 		Number:      spec.Number,
 		Point:       point,
-		Keys:        keys.ForCommitment(own.Basepoints, other.Basepoints, point),
+		Keys:        derive(own.Basepoints, other.Basepoints, point),
 		channel:     c,
 	}
 	commitment.addHTLCs(spec.HTLCs, own.DustLimit)

@@ -15,7 +15,7 @@ type Basepoints struct {
 }
 
 // CommitmentKeys are the public keys in the scripts of one commitment. The broadcaster is the side whose commitment it is
-// ("local" in BOLT 3), the countersigner the other one.
+// ("local" in BOLT 3), the countersigner the other one. The HTLC keys are nil where no output needs them.
 type CommitmentKeys struct {
 	Revocation           *btcec.PublicKey // the countersigner's, once the broadcaster has revoked
 	BroadcasterDelayed   *btcec.PublicKey
@@ -27,11 +27,17 @@ type CommitmentKeys struct {
 // ForCommitment derives the keys of the broadcaster's commitment with the given per-commitment point, which is the
 // broadcaster's.
 func ForCommitment(broadcaster, countersigner Basepoints, point *btcec.PublicKey) CommitmentKeys {
+	k := ForEmptyCommitment(broadcaster, countersigner, point)
+	k.BroadcasterHTLC, k.CountersignerHTLC = tweak(broadcaster.HTLC, point), tweak(countersigner.HTLC, point)
+	return k
+}
+
+// ForEmptyCommitment is ForCommitment for a commitment that has no HTLC outputs: without the HTLC keys, which take a third
+// of the time.
+func ForEmptyCommitment(broadcaster, countersigner Basepoints, point *btcec.PublicKey) CommitmentKeys {
 	return CommitmentKeys{
 		Revocation:           input.DeriveRevocationPubkey(countersigner.Revocation, point),
 		BroadcasterDelayed:   tweak(broadcaster.DelayedPayment, point),
-		BroadcasterHTLC:      tweak(broadcaster.HTLC, point),
-		CountersignerHTLC:    tweak(countersigner.HTLC, point),
 		CountersignerPayment: countersigner.Payment,
 	}
 }

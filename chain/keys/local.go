@@ -24,9 +24,17 @@ type LocalSigner struct {
 	node     *btcec.PrivateKey
 	parallel Parallel
 
-	mu    sync.Mutex
-	pairs map[keychain.KeyLocator]keyPair
-	roots map[uint32]*shachain.RevocationProducer // by channel key index
+	mu     sync.Mutex
+	pairs  map[keychain.KeyLocator]keyPair
+	roots  map[uint32]*shachain.RevocationProducer // by channel key index
+	points map[uint32]*recentPoints
+}
+
+// recentPoints are a channel's per-commitment points that were asked for last, by the end of their number: an update of the
+// channel needs two of them three times.
+type recentPoints [4]struct {
+	number uint64
+	point  *btcec.PublicKey
 }
 
 // keyPair is a key of the tree. Deriving it takes twice as long as signing with it, so each is derived once.
@@ -51,6 +59,7 @@ func NewLocalSigner(master *hdkeychain.ExtendedKey, coinType uint32, parallel Pa
 	return &LocalSigner{
 		tree: tree, node: node, parallel: parallel,
 		pairs: make(map[keychain.KeyLocator]keyPair), roots: make(map[uint32]*shachain.RevocationProducer),
+		points: make(map[uint32]*recentPoints),
 	}, nil
 }
 
@@ -101,11 +110,26 @@ func (s *LocalSigner) FundingKey(index uint32) (*btcec.PublicKey, error) {
 }
 
 func (s *LocalSigner) CommitmentPoint(channel uint32, number uint64) (*btcec.PublicKey, error) {
+	s.mu.Lock()
+	recent := s.points[channel]
+	if recent == nil {
+		recent = &recentPoints{}
+		s.points[channel] = recent
+	}
+	known := recent[number%uint64(len(recent))]
+	s.mu.Unlock()
+	if known.point != nil && known.number == number {
+		return known.point, nil
+	}
 	secret, err := s.ReleaseSecret(channel, number)
 	if err != nil {
 		return nil, err
 	}
-	return secret.Point(), nil
+	known.number, known.point = number, secret.Point()
+	s.mu.Lock()
+	recent[number%uint64(len(recent))] = known
+	s.mu.Unlock()
+	return known.point, nil
 }
 
 func (s *LocalSigner) ReleaseSecret(channel uint32, number uint64) (Secret, error) {
