@@ -3,6 +3,7 @@ package channel_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -37,8 +38,8 @@ import (
 
 // These tests run whole channels between nodes: kernel, registry, monitors, peer book and desk, over TCP on loopback.
 
-// patience is how long a condition may take on a busy machine.
-const patience = time.Minute
+// patience is how long a condition may take on a busy machine, under the race detector.
+const patience = 3 * time.Minute
 
 var network = &chaincfg.RegressionNetParams
 
@@ -307,7 +308,8 @@ func (w *town) open(from, to *node, want channel.OpenRequest) channel.Info {
 			w.t.Logf("channel %v from %s to %s", opened.Outpoint, from.name, to.name)
 			return true
 		}
-		require.ErrorIs(w.t, err, channel.ErrPeerNotConnected)
+		var failed *channel.OpenError // because both dialled at once, and one connection was dropped
+		require.True(w.t, errors.Is(err, channel.ErrPeerNotConnected) || errors.As(err, &failed), err)
 		return false
 	})
 	w.until("the funding is published", func() bool { return len(w.waiting()) > 0 })
