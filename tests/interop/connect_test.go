@@ -14,7 +14,7 @@ import (
 func TestConnect(t *testing.T) {
 	t.Parallel()
 	chain := node.StartBtcd(t)
-	lnd, ours := node.StartLnd(t, chain), node.StartStormcell(t)
+	lnd, ours := node.StartLnd(t, chain), node.StartStormcell(t, chain)
 
 	lnd.Connect(ours)
 	requireConnected(t, lnd, ours)

@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long a node may take for anything.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // passphrase is of every Stormcell's wallet.
 const passphrase = "interoperable"
@@ -60,8 +60,24 @@ func StartLnd(t testing.TB, chain *Server, flags ...string) *Lightning {
 	return l
 }
 
-// StartStormcell runs a Stormcell, with flags besides the usual. It ends with the test.
-func StartStormcell(t testing.TB, flags ...string) *Lightning {
+// StartStormcell runs a Stormcell on a btcd, with flags besides the usual. It ends with the test.
+func StartStormcell(t testing.TB, chain *Server, flags ...string) *Lightning {
+	t.Helper()
+	certificate := filepath.Join(t.TempDir(), "chain.cert")
+	require.NoError(t, os.WriteFile(certificate, chain.config.Certificate, 0o600))
+	return startStormcell(t, append([]string{
+		"--chain=btcd", "--btcd.rpchost=" + chain.config.Address, "--btcd.rpcuser=" + user, "--btcd.rpcpass=" + password,
+		"--btcd.rpccert=" + certificate,
+	}, flags...)...)
+}
+
+// StartLightStormcell runs a Stormcell that knows the chain from a peer-to-peer port alone.
+func StartLightStormcell(t testing.TB, chain *Server, flags ...string) *Lightning {
+	t.Helper()
+	return startStormcell(t, append([]string{"--chain=neutrino", "--neutrino.connect=" + chain.P2P}, flags...)...)
+}
+
+func startStormcell(t testing.TB, flags ...string) *Lightning {
 	t.Helper()
 	path, err := stormcell()
 	require.NoError(t, err)
@@ -176,10 +192,15 @@ func (l *Lightning) Start() {
 // Connect connects the node to another.
 func (l *Lightning) Connect(to *Lightning) {
 	l.t.Helper()
+	require.NoError(l.t, l.TryConnect(to), "%s connects to %s", l, to)
+}
+
+// TryConnect connects the node to another.
+func (l *Lightning) TryConnect(to *Lightning) error {
 	_, err := l.ConnectPeer(l.Context(), &lnrpc.ConnectPeerRequest{
 		Addr: &lnrpc.LightningAddress{Pubkey: to.Key, Host: to.Peer},
 	})
-	require.NoError(l.t, err, "%s connects to %s", l, to)
+	return err
 }
 
 // IsConnected tells whether the node has a connection with another.
