@@ -128,7 +128,7 @@ func readTx(raw []byte) (*btcwire.MsgTx, error) {
 // "`cltv_expiry_delta` Selection").
 func (t *turn) heightSeen(height uint32) error {
 	t.stage(&pb.HeightSeen{Height: height})
-	if t.c == nil || t.phase >= pb.Phase_CLOSING || t.forget(height) {
+	if t.c == nil || t.forget(height) || t.phase >= pb.Phase_CLOSING {
 		return nil
 	}
 	if why := t.c.overdue(height, &t.Policy); why != "" {

@@ -50,6 +50,9 @@ func (s *State) standing() *registry.Channel {
 		KeyIndex: contract.GetKeyIndex(), Standing: standingIn(s.phase), Peer: contract.GetPeer(), Opener: contract.GetOpener(),
 		TemporaryId: s.setup.GetTemporaryId(), CapacitySat: s.setup.GetCapacitySat(),
 	}
+	if s.c != nil && s.isUnfunded() {
+		out.Standing = registry.Standing_PENDING // however it ends: so that there are not many of them
+	}
 	if s.c != nil {
 		out.ChannelId, out.Outpoint = contract.GetChannelId(), s.setup.GetOutpoint()
 		out.Scid, out.Alias = s.setup.GetScid(), s.setup.GetLocalAlias()

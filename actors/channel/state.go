@@ -152,7 +152,9 @@ func (s *State) apply(event proto.Message) {
 		s.c = must(func(r *reader) *Commitments { return r.commitments(ev.GetCommitments()) })
 	case *pb.Confirmed:
 		s.changeSetup(func(p *pb.Setup) { p.Scid, p.LocalAlias, p.FundingTx = ev.GetScid(), ev.GetAlias(), nil })
-		s.ready(pb.Phase_WAIT_READY)
+		if s.phase == pb.Phase_WAIT_CONFIRMED {
+			s.ready(pb.Phase_WAIT_READY)
+		}
 	case *pb.Unconfirmed:
 		s.changeSetup(func(p *pb.Setup) { p.Scid = 0 })
 		s.phase = pb.Phase_WAIT_CONFIRMED

@@ -33,9 +33,9 @@ type (
 	FundingSpent struct{ Tx *btcwire.MsgTx }
 )
 
-// fundingConfirmed says `channel_ready` to the peer.
+// fundingConfirmed says `channel_ready` to the peer, unless the channel closes already.
 func (t *turn) fundingConfirmed(body FundingConfirmed) error {
-	if t.phase != pb.Phase_WAIT_CONFIRMED {
+	if t.phase != pb.Phase_WAIT_CONFIRMED && !t.isUnfunded() {
 		return nil
 	}
 	f := t.c.Active[0].Funding
@@ -49,7 +49,7 @@ func (t *turn) fundingConfirmed(body FundingConfirmed) error {
 	scid := lnwire.ShortChannelID{BlockHeight: body.Height, TxIndex: body.TxIndex, TxPosition: uint16(f.Outpoint.Index)}
 	confirmed := &pb.Confirmed{Scid: scid.ToUint64(), Alias: registry.Alias(t.c.KeyIndex)}
 	t.event(confirmed)
-	if t.synced {
+	if t.synced && t.phase == pb.Phase_WAIT_CONFIRMED {
 		return t.sayReady(confirmed.GetAlias())
 	}
 	return nil
@@ -97,13 +97,16 @@ func (t *turn) resumeFunding() {
 	}
 }
 
+// isUnfunded tells whether nothing is known of a funding that the peer owes. What was confirmed once and reorganised out comes
+// again.
+func (s *State) isUnfunded() bool {
+	waits := s.phase == pb.Phase_WAIT_CONFIRMED || isShutting(s.phase) || s.phase == pb.Phase_CLOSING
+	return waits && !s.c.Opener && s.setup.GetLocalAlias() == 0
+}
+
 // forget gives a channel up that the peer never funded.
 func (t *turn) forget(height uint32) bool {
-	// What was confirmed once and reorganised out comes again.
-	if t.phase != pb.Phase_WAIT_CONFIRMED || t.c.Opener || t.setup.GetLocalAlias() != 0 {
-		return false
-	}
-	if t.firstHeight == 0 || height < max(t.setup.GetSinceHeight()+forgetAfter, t.firstHeight+searchTime) {
+	if !t.isUnfunded() || t.firstHeight == 0 || height < max(t.setup.GetSinceHeight()+forgetAfter, t.firstHeight+searchTime) {
 		return false
 	}
 	t.event(&pb.Abandoned{Reason: fmt.Sprintf("the peer did not fund the channel within %d blocks", forgetAfter)})
