@@ -115,8 +115,8 @@ func openMessage(t *testing.T) *wire.OpenChannel {
 	return m
 }
 
+// It runs alone, because it looks at memory.
 func TestLiveHostileOpenings(t *testing.T) {
-	t.Parallel()
 	w, a, b := opened(t)
 	defer a.stop()
 	defer b.stop()

@@ -8,9 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"stormcell/actors/channel"
+	"stormcell/actors/peerbook"
 	"stormcell/actors/registry"
 	"stormcell/chain/fees"
 	pb "stormcell/messages/channel"
+	"stormcell/peer/address"
 	"stormcell/peer/wire"
 )
 
@@ -101,6 +103,25 @@ func TestLiveBothWaysAtOnce(t *testing.T) {
 		return len(infos) == 3 && !slices.ContainsFunc(infos, func(i channel.Info) bool { return !i.Active })
 	}
 	w.until("all channels are active", func() bool { return active(a) && active(b) })
+}
+
+func TestLivePeersOfChannelsComeBack(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	here, there := w.newPlace(1), w.newPlace(2)
+	a, b := here.start(), there.start()
+	at, err := address.Parse(b.listen, 0)
+	require.NoError(t, err)
+	require.NoError(t, a.peers.Connect(t.Context(), peerbook.Connect{Key: b.key(), Address: at})) // once
+	w.open(a, b, channel.OpenRequest{Capacity: 500_000})
+	a.stop()
+	a = here.start()
+	w.active(a, b)
+	b.stop()
+	b = there.start()
+	w.active(a, b)
+	a.stop()
+	b.stop()
 }
 
 func TestLiveOpeningIsRefused(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	"stormcell/actors/durable"
 	"stormcell/actors/peerbook"
+	"stormcell/peer/address"
 	"stormcell/peer/wire"
 )
 
@@ -107,11 +108,31 @@ func (s *Shell) send(from durable.Address, e SendWire) {
 			s.Log.Error("our own funding is in use by another channel", "channel", from, "outpoint", m.FundingPoint)
 		}
 		s.routes.LoadOrStore(route{e.Peer, lnwire.NewChanIDFromOutPoint(m.FundingPoint)}, s.member(from))
+		s.keep(link)
 	case *wire.FundingSigned:
 		s.routes.LoadOrStore(route{e.Peer, m.ChanID}, s.member(from))
+		s.keep(link)
 	}
 	if err := link.Conn.Send(e.Message); err != nil {
 		s.Log.Debug("a message was not sent", "channel", from, "message", wire.Name(e.Message.MsgType()), "error", err)
+	}
+}
+
+// keep has the node stay connected to a peer with which it has a channel. One that connected to us does that itself.
+func (s *Shell) keep(link *peerbook.Link) {
+	if link.Address == "" {
+		return
+	}
+	at, err := address.Parse(link.Address, 0)
+	if err == nil {
+		err = s.Kernel.AskFunc(peerbook.Address, peerbook.Keep{Key: link.Key, Address: at}, false, func(_ any, err error) {
+			if err != nil {
+				s.Log.Warn("the peer of a channel is not kept connected", "peer", link.Key, "error", err)
+			}
+		})
+	}
+	if err != nil {
+		s.Log.Warn("the peer of a channel is not kept connected", "peer", link.Key, "error", err)
 	}
 }
 

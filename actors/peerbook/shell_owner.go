@@ -26,6 +26,7 @@ type Sink interface {
 type Link struct {
 	Key      NodeKey
 	Number   conn.Session // never used again in this process
+	Address  string       // host:port at which we reached the node; empty if it connected to us
 	Features wire.Negotiated
 	Conn     Conn
 }
@@ -59,7 +60,7 @@ func newOwner(s *Shell, t *tenure, key NodeKey, inbound bool, d Dial) *owner {
 
 // Up implements conn.Handler: it returns when the book has decided to use the connection, or has closed it.
 func (o *owner) Up(ctx context.Context, c *conn.Conn, peer conn.Peer) error {
-	o.link = &Link{Key: o.key, Number: c.Session(), Features: peer.Features, Conn: c}
+	o.link = &Link{Key: o.key, Number: c.Session(), Address: o.dial.Address, Features: peer.Features, Conn: c}
 	o.shell.owners.Store(o.link.Number, o)
 	o.shell.log.Info("peer connected", "peer", o.key, "address", peer.Addr.String(), "inbound", o.inbound)
 	err := o.tell(Up{
