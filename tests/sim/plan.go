@@ -86,7 +86,8 @@ func Shrink(p Plan, newDomain func(*rand.Rand) Domain) (Plan, Result) {
 				again = true
 			}
 		}
-		for _, smaller := range []Plan{withoutKills(best), withoutFailures(best)} {
+		for _, without := range []func(Plan) Plan{withoutKills, withoutFailures} {
+			smaller := without(best)
 			if (smaller.Kills != best.Kills || smaller.FailWrite != best.FailWrite) && try(smaller) {
 				again = true
 			}
