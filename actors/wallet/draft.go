@@ -185,15 +185,12 @@ func indexOf(tx *wire.MsgTx, want *wire.TxOut) (uint32, error) {
 func (t *turn) failed(number uint64, asker durable.Asker, err error) {
 	t.stage(&pb.DraftEnded{Draft: number})
 	if channel := t.drafts[number].channel; channel == "" {
-		t.reply(asker, refused{err})
+		t.reply(asker, err)
 	} else if t.waiting(channel) != nil {
 		t.event(&pb.FundingDropped{Channel: channel})
 		t.send(durable.Address(channel), &channelpb.FundingRefused{Reason: err.Error()})
 	}
 }
-
-// refused is a reply with an error.
-type refused struct{ err error }
 
 // networkAnswered tells whoever waits what the network says. A transaction that is refused while nobody was told of it is given up;
 // another one stays on its way, because it may be somewhere in the network.
@@ -207,7 +204,7 @@ func (t *turn) networkAnswered(a Answered) {
 		t.event(&pb.Released{Txid: a.TxID[:]})
 		t.release(unpublish(sp))
 		t.release(durable.StopTimer{Key: a.TxID.String()})
-		t.reply(a.Asker, refused{RefusedError{a.TxID, a.Result}})
+		t.reply(a.Asker, RefusedError{a.TxID, a.Result})
 	}
 }
 

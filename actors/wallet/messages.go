@@ -60,9 +60,9 @@ type (
 	// NextAddress asks for an address that nobody was given before. The answer is an Index. Refused with ErrUnknownBranch.
 	NextAddress struct{ Branch chainwallet.Branch }
 
-	// Send asks to pay. The answer, the chainhash.Hash of the transaction, comes when the network has taken it, or when
-	// it could not be asked for some time; the transaction is published until it is confirmed. After a RefusedError it is
-	// not. When the answer is lost in a restart, the transaction may or may not have been made: Transactions tell.
+	// Send asks to pay. The answer, the chainhash.Hash of the transaction or an error, comes when the network has taken it,
+	// or when it could not be asked for some time; the transaction is published until it is confirmed. After a RefusedError
+	// it is not. When the answer is lost in a restart, the transaction may or may not have been made: Transactions tell.
 	Send struct {
 		Payment chainwallet.Payment // without ChangeScript
 		All     bool                // pay all coins to the one output, whose value is not looked at

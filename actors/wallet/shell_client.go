@@ -112,8 +112,8 @@ func ask[T any](ctx context.Context, k *durable.Kernel, question any) (T, error)
 	if err != nil {
 		return none, err
 	}
-	if r, no := answer.(refused); no {
-		return none, r.err
+	if failure, failed := answer.(error); failed {
+		return none, failure
 	}
 	typed, ok := answer.(T)
 	if !ok {
