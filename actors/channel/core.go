@@ -195,6 +195,12 @@ func (t *turn) write(messages ...wire.Message) {
 	}
 }
 
+// writeWithSignature sends a message that the peer can do nothing with before the `commitment_signed` that is to follow soon:
+// both wait for one sync.
+func (t *turn) writeWithSignature(m wire.Message) {
+	t.release(durable.Lazy{Effect: SendWire{Peer: t.peer, Link: t.via, Message: m}})
+}
+
 // monitor tells the channel's monitor.
 func (t *turn) monitor(u *pb.MonitorUpdate) { t.send(MonitorOf(t.env.Self()), u) }
 

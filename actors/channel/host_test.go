@@ -189,6 +189,9 @@ func (h *host) act(m durable.Message, out durable.Outcome) {
 		h.refused = append(h.refused, out.Refuse)
 	}
 	for _, e := range out.Release {
+		if lazy, ok := e.(durable.Lazy); ok {
+			e = lazy.Effect
+		}
 		if timer, ok := e.(durable.SetTimer); ok {
 			h.timers[timer.Key] = timer
 			continue

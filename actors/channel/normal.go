@@ -31,7 +31,7 @@ func (t *turn) addHTLC(add *pb.AddHTLC) error {
 			return nil
 		}
 		t.stage(&pb.HTLCAdded{Htlc: h.proto()})
-		t.write(t.c.updateAdd(h))
+		t.writeWithSignature(t.c.updateAdd(h))
 		t.wantSign()
 	} else if len(t.waiting) == 0 {
 		t.startPatience()
@@ -133,10 +133,20 @@ func (t *turn) removeHTLC(id uint64, how *Removal) error {
 	if t.synced {
 		removed := *h
 		removed.Removal = how
-		t.write(t.c.updateRemove(&removed))
+		t.writeRemoval(t.c.updateRemove(&removed))
 		t.wantSign()
 	}
 	return nil
+}
+
+// writeRemoval tells the peer how its HTLC ends: with the signature that follows at once, and without waiting for one that
+// has to wait for a revocation first. A preimage is of use before it is signed.
+func (t *turn) writeRemoval(m wire.Message) {
+	if t.c.Awaiting {
+		t.write(m)
+	} else {
+		t.writeWithSignature(m)
+	}
 }
 
 // setFeeRate proposes a fee rate. It is forgotten when the connection ends before it is signed.
@@ -251,10 +261,15 @@ func (t *turn) signaturesReceived(m *wire.CommitSig) error {
 	if err != nil {
 		return err
 	}
-	t.event(t.c.proposed(Remote)...)
+	signed := t.c.proposed(Remote)
+	t.event(signed...)
 	t.event(event)
 	t.monitor(&pb.MonitorUpdate{Local: t.c.signedCommitment(Local, t.c.LocalNumber+1, localNext, point, event.GetActive())})
-	t.write(revocation)
+	if !t.c.Awaiting && (len(signed) > 0 || t.c.toSign()) {
+		t.writeWithSignature(revocation)
+	} else {
+		t.write(revocation)
+	}
 	t.wantSign()
 	return nil
 }

@@ -10,6 +10,12 @@ import (
 // StopTimer and Load itself; every other effect goes to the World.
 type Effect any
 
+// Lazy is an effect that is of no use before another one, which its actor releases soon: it asks for no sync of its own, and
+// leaves with what does. Alone it waits some milliseconds.
+type Lazy struct {
+	Effect Effect
+}
+
 // World carries out effects. Calls for one actor come in the order of its steps; they must not block for long.
 type World interface {
 	// Release carries out one effect of an actor's incarnation.

@@ -3,6 +3,7 @@ package durable_test
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,6 +84,41 @@ func TestNothingLeavesBeforeItIsDurable(t *testing.T) {
 	require.Equal(t, "third<nil>", <-answers)
 	require.Equal(t, "fourth: refused", <-answers)
 	require.Equal(t, []durable.Effect{seen{"", 1}, seen{"", 2}, seen{"", 3}}, p.world.seen(t, "pad/a", 3))
+}
+
+// hurries is a journal that notes what it was asked to hurry for.
+type hurries struct {
+	*persistence.Memory
+	lsn atomic.Uint64
+}
+
+func (j *hurries) Hurry(lsn persistence.LSN) { j.lsn.Store(uint64(lsn)) }
+
+// TestLazyEffects: a lazy effect asks for no sync, and still leaves before all that its actor releases after it.
+func TestLazyEffects(t *testing.T) {
+	t.Parallel()
+	var asked *hurries
+	p, j := still(t, func(j *persistence.Memory) persistence.Journal {
+		asked = &hurries{Memory: j}
+		return asked
+	})
+	step := func(e durable.Effect) {
+		base := j.Last()
+		p.tell("pad/a", do(func(_ *pad, m durable.Message, _ durable.Env) durable.Outcome {
+			out := with(m, nil, write("x"))
+			out.Release = []durable.Effect{e}
+			return out
+		}))
+		p.until("it is submitted", func() bool { return j.Last() == base+1 })
+	}
+	before := asked.lsn.Load()
+	step(durable.Lazy{Effect: seen{"", 1}})
+	p.nothingLeaves()
+	require.Equal(t, before, asked.lsn.Load(), "nobody asks for a sync")
+	step(seen{"", 2})
+	p.until("a sync is asked for", func() bool { return asked.lsn.Load() == uint64(j.Last()) })
+	require.NoError(t, j.Advance(j.Last()))
+	require.Equal(t, []durable.Effect{seen{"", 1}, seen{"", 2}}, p.world.seen(t, "pad/a", 2))
 }
 
 // TestMessageThatIsNotDurable: what a message from another actor causes waits for that actor's commit, also when it is kept.

@@ -24,6 +24,7 @@ type parcel struct {
 	c       *cell
 	session uint64
 	effect  Effect
+	lazy    bool // it asks for no sync
 	then    func()
 }
 
@@ -35,7 +36,7 @@ func (o *outbox) add(need persistence.LSN, p parcel) {
 	} else {
 		o.waiting[need] = append(o.waiting[need], p)
 	}
-	hurry := need > max(o.hurried, o.durable)
+	hurry := need > max(o.hurried, o.durable) && !p.lazy
 	if hurry {
 		o.hurried = need
 	}

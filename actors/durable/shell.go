@@ -220,8 +220,10 @@ func (a *shell) check(m Message, out Outcome) {
 }
 
 func (a *shell) checkEffects(out Outcome) {
-	if slices.Contains(out.Release, nil) {
-		panic(breach("%s releases a nil effect", a.c.addr))
+	for _, e := range out.Release {
+		if lazy, ok := e.(Lazy); e == nil || ok && lazy.Effect == nil {
+			panic(breach("%s releases a nil effect", a.c.addr))
+		}
 	}
 }
 
@@ -246,7 +248,11 @@ func (a *shell) refusal(m Message, err error) Effect {
 }
 
 func (a *shell) release(e Effect) {
-	a.k.out.add(a.horizon, parcel{c: a.c, session: a.session, effect: e})
+	p := parcel{c: a.c, session: a.session, effect: e}
+	if lazy, ok := e.(Lazy); ok {
+		p.effect, p.lazy = lazy.Effect, true
+	}
+	a.k.out.add(a.horizon, p)
 }
 
 // remember notes who waits, so that somebody answers if this incarnation ends before it does.

@@ -152,16 +152,14 @@ type offer struct{ htlcs int }
 // ended is the effect of an HTLC's end.
 type ended struct{ err error }
 
-// users is the core of those around a channel: they offer, claim and fund, and keep nothing. The payment preimage is where
-// an onion would be.
-type users struct{}
+// users is the core of those around a channel: they offer, claim and fund. They keep nothing but that they are there, so that
+// they stay awake. The payment preimage is where an onion would be.
+type users struct{ pings }
 
-func (users) Recover(durable.Address, proto.Message) (*struct{}, error) { return &struct{}{}, nil }
-func (users) Apply(*struct{}, proto.Message)                            {}
-func (users) Resume(*struct{}, durable.Env) durable.Outcome             { return durable.Outcome{} }
-func (users) Snapshot(*struct{}) proto.Message                          { return &PingState{} }
-
-func (users) Decide(_ *struct{}, m durable.Message, env durable.Env) (out durable.Outcome) {
+func (users) Decide(s *PingState, m durable.Message, env durable.Env) (out durable.Outcome) {
+	if s.Pings == 0 {
+		out.Events = []proto.Message{&Pinged{}}
+	}
 	send := func(to durable.Address, body proto.Message) {
 		out.Send = append(out.Send, durable.Envelope{To: to, Body: body})
 	}

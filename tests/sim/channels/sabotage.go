@@ -48,6 +48,9 @@ func reestablished(m durable.Message) bool {
 }
 
 func sends[M wire.Message](e durable.Effect) bool {
+	if lazy, ok := e.(durable.Lazy); ok {
+		e = lazy.Effect
+	}
 	written, ok := e.(channel.SendWire)
 	if !ok {
 		return false
