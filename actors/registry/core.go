@@ -6,6 +6,7 @@ package registry
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -50,12 +51,12 @@ func (Core) Snapshot(s *State) proto.Message {
 func (Core) Resume(*State, durable.Env) durable.Outcome { return durable.Outcome{} }
 
 // Decide implements durable.Core.
-func (c Core) Decide(s *State, m durable.Message, _ durable.Env) durable.Outcome {
+func (c Core) Decide(s *State, m durable.Message, env durable.Env) durable.Outcome {
 	switch body := m.Body.(type) {
 	case *pb.Channel:
-		return told(s, body)
+		return c.told(s, body, env.Now())
 	case Reserve:
-		return c.reserve(s, m, body)
+		return c.reserve(s, m, body, env.Now())
 	case Forgo:
 		return durable.Outcome{Stage: []proto.Message{&pb.Forgone{Index: body.Index}}}
 	case Find:
@@ -74,19 +75,32 @@ func (c Core) Decide(s *State, m durable.Message, _ durable.Env) durable.Outcome
 }
 
 // told notes where a channel stands.
-func told(s *State, c *pb.Channel) durable.Outcome {
-	if s.channels[c.GetKeyIndex()] == nil && c.GetStanding() == pb.Standing_GONE {
+func (c Core) told(s *State, channel *pb.Channel, now time.Time) durable.Outcome {
+	gone := channel.GetStanding() == pb.Standing_GONE
+	if gone && s.channels[channel.GetKeyIndex()] == nil {
 		return durable.Outcome{} // it was noted before
 	}
-	out := durable.Outcome{Events: []proto.Message{c}}
-	if hadFunding(c) && c.GetStanding() == pb.Standing_GONE {
-		out.Put = []durable.Column{{Key: fmt.Sprintf("%s%016x", gonePrefix, s.gone), Value: c}}
+	out := durable.Outcome{Events: []proto.Message{channel}}
+	switch {
+	case gone && hadFunding(channel):
+		out.Put = []durable.Column{{Key: fmt.Sprintf("%s%016x", gonePrefix, s.gone), Value: channel}}
+	case gone && !channel.GetOpener():
+		out.Stage = []proto.Message{&pb.Wasted{Channels: c.wasted(s, now) + 1, AtNs: now.UnixNano()}}
 	}
 	return out
 }
 
+// wasted is how many channels of peers came to nothing, without those that are forgiven.
+func (c Core) wasted(s *State, now time.Time) uint64 {
+	if c.Limits.Forgiveness <= 0 {
+		return s.wasted
+	}
+	forgiven := now.Sub(s.wastedAt) / c.Limits.Forgiveness
+	return s.wasted - min(s.wasted, uint64(max(forgiven, 0)))
+}
+
 // reserve gives out the next key index.
-func (c Core) reserve(s *State, m durable.Message, want Reserve) durable.Outcome {
+func (c Core) reserve(s *State, m durable.Message, want Reserve, now time.Time) durable.Outcome {
 	peers, all, taken := s.pending(&want)
 	switch {
 	case s.next == math.MaxInt32: // the last that a key can be derived for, unhardened (BIP 32)
@@ -95,7 +109,7 @@ func (c Core) reserve(s *State, m durable.Message, want Reserve) durable.Outcome
 		return durable.Outcome{Refuse: ErrTaken}
 	case !want.Opener && peers >= c.Limits.PerPeer:
 		return durable.Outcome{Refuse: ErrTooMany}
-	case !want.Opener && all >= c.Limits.All:
+	case !want.Opener && (all >= c.Limits.All || c.wasted(s, now) >= uint64(c.Limits.Waste)):
 		return durable.Outcome{Refuse: ErrFull}
 	}
 	out := answer(m, s.next)

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"errors"
+	"time"
 
 	"github.com/lightningnetwork/lnd/lnwire"
 
@@ -16,7 +17,7 @@ const Address durable.Address = "registry/main"
 var (
 	// ErrTooMany: the peer has as many channels pending as it may have.
 	ErrTooMany = errors.New("the peer has too many pending channels already")
-	// ErrFull: all peers together have as many channels pending as they may have.
+	// ErrFull: all peers together have as many channels pending as they may have, or began too many of which nothing came.
 	ErrFull = errors.New("there are too many pending channels already")
 	// ErrTaken: the peer has a channel with that temporary id already.
 	ErrTaken = errors.New("the temporary channel id is in use")
@@ -28,10 +29,16 @@ var (
 type Limits struct {
 	PerPeer int
 	All     int
+	// Waste is how many may come to nothing before the node takes no more: each leaves something on the disk for ever. One is
+	// forgiven every Forgiveness.
+	Waste       int
+	Forgiveness time.Duration
 }
 
-// DefaultLimits are what most nodes want.
-func DefaultLimits() Limits { return Limits{PerPeer: 3, All: 300} }
+// DefaultLimits are what most nodes want. Peers that waste what they can cost two megabytes a day.
+func DefaultLimits() Limits {
+	return Limits{PerPeer: 3, All: 300, Waste: 1_000, Forgiveness: time.Minute}
+}
 
 // What the registry can be asked, besides what channels tell it. All of it is volatile.
 type (

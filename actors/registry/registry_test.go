@@ -47,7 +47,7 @@ type node struct {
 func start(t *testing.T, journal *persistence.Memory) *node {
 	t.Helper()
 	k := durable.New(durable.Options{Journal: journal, World: nowhere{}, Log: slog.New(slog.DiscardHandler)})
-	core := registry.Core{Limits: registry.Limits{PerPeer: 2, All: 3}}
+	core := registry.Core{Limits: registry.Limits{PerPeer: 2, All: 3, Waste: 5, Forgiveness: time.Hour}}
 	require.NoError(t, durable.Register(k, registry.Kind(), core))
 	require.NoError(t, durable.Register(k, durable.Kind{Name: "teller"}, teller{}))
 	require.NoError(t, k.Start())
@@ -137,6 +137,64 @@ func TestPendingChannelsAreBounded(t *testing.T) {
 	_, err = n.reserve(1, 3, false)
 	require.ErrorIs(t, err, registry.ErrTooMany)
 }
+
+func TestPeersCannotWasteWithoutEnd(t *testing.T) {
+	t.Parallel()
+	n := start(t, persistence.NewMemory())
+	defer n.stop()
+	for i := range uint32(5) {
+		require.Equal(t, i, n.given(1, 1, false))
+		n.tell(channelOf(i, 1, 1, pb.Standing_OPENING))
+		n.tell(channelOf(i, 1, 1, pb.Standing_GONE))
+		n.tell(channelOf(i, 1, 1, pb.Standing_GONE))
+	}
+	_, err := n.reserve(2, 1, false)
+	require.ErrorIs(t, err, registry.ErrFull)
+	n.given(2, 1, true) // our own are not bounded
+}
+
+func TestWasteIsForgiven(t *testing.T) {
+	t.Parallel()
+	core := registry.Core{Limits: registry.Limits{PerPeer: 1, All: 9, Waste: 3, Forgiveness: time.Minute}}
+	state, err := core.Recover(registry.Address, nil)
+	require.NoError(t, err)
+	now := time.Unix(1_800_000_000, 0)
+	step := func(body any) error {
+		out := core.Decide(state, durable.Message{Body: body}, at{now: now})
+		for _, event := range append(out.Events, out.Stage...) {
+			core.Apply(state, event)
+		}
+		return out.Refuse
+	}
+	waste := func(index uint32) error {
+		if err := step(registry.Reserve{TemporaryID: [32]byte{1}}); err != nil {
+			return err
+		}
+		require.NoError(t, step(channelOf(index, 0, 1, pb.Standing_OPENING)))
+		return step(channelOf(index, 0, 1, pb.Standing_GONE))
+	}
+	for i := range uint32(3) {
+		require.NoError(t, waste(i))
+		now = now.Add(time.Second)
+	}
+	require.ErrorIs(t, waste(3), registry.ErrFull)
+	now = now.Add(time.Minute)
+	require.NoError(t, waste(3))
+	require.ErrorIs(t, waste(4), registry.ErrFull)
+	now = now.Add(time.Hour)
+	for i := range uint32(3) {
+		require.NoError(t, waste(4+i))
+	}
+	require.ErrorIs(t, waste(7), registry.ErrFull)
+}
+
+// at is an Env that has a time and nothing else.
+type at struct {
+	durable.Env
+	now time.Time
+}
+
+func (a at) Now() time.Time { return a.now }
 
 func TestChannelsComeAndGo(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -19,6 +20,8 @@ type State struct {
 
 	// Staged: it ends with the incarnation.
 	reserved map[uint32]*pb.Reserved
+	wasted   uint64 // channels of peers that came to nothing, as of wastedAt
+	wastedAt time.Time
 }
 
 func newState() *State {
@@ -42,6 +45,8 @@ func (s *State) apply(event proto.Message) {
 		}
 	case *pb.Reserved:
 		s.reserved[ev.GetIndex()] = ev
+	case *pb.Wasted:
+		s.wasted, s.wastedAt = ev.GetChannels(), time.Unix(0, ev.GetAtNs())
 	case *pb.Forgone:
 		delete(s.reserved, ev.GetIndex())
 	default:

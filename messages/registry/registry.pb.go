@@ -454,6 +454,59 @@ func (x *Reserved) GetTemporaryId() []byte {
 	return nil
 }
 
+// Wasted: so many channels that peers began have come to nothing lately, as of a time in nanoseconds since 1970.
+type Wasted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Channels      uint64                 `protobuf:"varint,1,opt,name=channels,proto3" json:"channels,omitempty"`
+	AtNs          int64                  `protobuf:"varint,2,opt,name=at_ns,json=atNs,proto3" json:"at_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Wasted) Reset() {
+	*x = Wasted{}
+	mi := &file_messages_registry_registry_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Wasted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Wasted) ProtoMessage() {}
+
+func (x *Wasted) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_registry_registry_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Wasted.ProtoReflect.Descriptor instead.
+func (*Wasted) Descriptor() ([]byte, []int) {
+	return file_messages_registry_registry_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Wasted) GetChannels() uint64 {
+	if x != nil {
+		return x.Channels
+	}
+	return 0
+}
+
+func (x *Wasted) GetAtNs() int64 {
+	if x != nil {
+		return x.AtNs
+	}
+	return 0
+}
+
 // Forgone: nothing came of that.
 type Forgone struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -464,7 +517,7 @@ type Forgone struct {
 
 func (x *Forgone) Reset() {
 	*x = Forgone{}
-	mi := &file_messages_registry_registry_proto_msgTypes[5]
+	mi := &file_messages_registry_registry_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -476,7 +529,7 @@ func (x *Forgone) String() string {
 func (*Forgone) ProtoMessage() {}
 
 func (x *Forgone) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_registry_registry_proto_msgTypes[5]
+	mi := &file_messages_registry_registry_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -489,7 +542,7 @@ func (x *Forgone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Forgone.ProtoReflect.Descriptor instead.
 func (*Forgone) Descriptor() ([]byte, []int) {
-	return file_messages_registry_registry_proto_rawDescGZIP(), []int{5}
+	return file_messages_registry_registry_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Forgone) GetIndex() uint32 {
@@ -535,7 +588,10 @@ const file_messages_registry_registry_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x12\n" +
 	"\x04peer\x18\x02 \x01(\fR\x04peer\x12\x16\n" +
 	"\x06opener\x18\x03 \x01(\bR\x06opener\x12!\n" +
-	"\ftemporary_id\x18\x04 \x01(\fR\vtemporaryId\"\x1f\n" +
+	"\ftemporary_id\x18\x04 \x01(\fR\vtemporaryId\"9\n" +
+	"\x06Wasted\x12\x1a\n" +
+	"\bchannels\x18\x01 \x01(\x04R\bchannels\x12\x13\n" +
+	"\x05at_ns\x18\x02 \x01(\x03R\x04atNs\"\x1f\n" +
 	"\aForgone\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index*R\n" +
 	"\bStanding\x12\v\n" +
@@ -559,7 +615,7 @@ func file_messages_registry_registry_proto_rawDescGZIP() []byte {
 }
 
 var file_messages_registry_registry_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_messages_registry_registry_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_messages_registry_registry_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_messages_registry_registry_proto_goTypes = []any{
 	(Standing)(0),            // 0: stormcell.registry.Standing
 	(*Channel)(nil),          // 1: stormcell.registry.Channel
@@ -567,12 +623,13 @@ var file_messages_registry_registry_proto_goTypes = []any{
 	(*IndexGiven)(nil),       // 3: stormcell.registry.IndexGiven
 	(*Registry)(nil),         // 4: stormcell.registry.Registry
 	(*Reserved)(nil),         // 5: stormcell.registry.Reserved
-	(*Forgone)(nil),          // 6: stormcell.registry.Forgone
-	(*channel.Outpoint)(nil), // 7: stormcell.channel.Outpoint
+	(*Wasted)(nil),           // 6: stormcell.registry.Wasted
+	(*Forgone)(nil),          // 7: stormcell.registry.Forgone
+	(*channel.Outpoint)(nil), // 8: stormcell.channel.Outpoint
 }
 var file_messages_registry_registry_proto_depIdxs = []int32{
 	0, // 0: stormcell.registry.Channel.standing:type_name -> stormcell.registry.Standing
-	7, // 1: stormcell.registry.Channel.outpoint:type_name -> stormcell.channel.Outpoint
+	8, // 1: stormcell.registry.Channel.outpoint:type_name -> stormcell.channel.Outpoint
 	2, // 2: stormcell.registry.Channel.ending:type_name -> stormcell.registry.Ending
 	1, // 3: stormcell.registry.Registry.channels:type_name -> stormcell.registry.Channel
 	4, // [4:4] is the sub-list for method output_type
@@ -593,7 +650,7 @@ func file_messages_registry_registry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_registry_registry_proto_rawDesc), len(file_messages_registry_registry_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
