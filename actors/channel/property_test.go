@@ -28,6 +28,7 @@ type pair struct {
 	pending [2][]*pb.IncomingHTLC // irrevocable at host i, not resolved
 	met     map[[3]int]bool       // on host i's view of an owner's commitment, a side has had its reserve
 	paid    [2]wire.MilliSatoshi  // settled HTLCs that host i offered
+	crossed bool                  // a fee rate may cross HTLCs and take the opener below its reserve
 
 	features wire.Features
 
@@ -95,7 +96,7 @@ func (p *pair) turn(i int) bool {
 			require.True(p.t, p.world != nil && p.world(i, e), "host %d releases %T", i, e)
 		}
 	}
-	if h.state.c != nil {
+	if h.state.c != nil && !p.crossed {
 		p.checkReserves(i)
 	}
 	return moved
