@@ -53,11 +53,22 @@ func startChain(o Options, k *durable.Kernel) *chainSide {
 	return c
 }
 
-// close ends what works for the actors. They have ended before.
-func (c *chainSide) close() {
-	c.shell.Close()
+// close ends what works for the actors, which have ended before. What takes longer than the context is left alone: a backend that
+// is away may let calls wait.
+func (c *chainSide) close(ctx context.Context) error {
 	c.stop()
-	<-c.ended
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		c.shell.Close()
+		<-c.ended
+	}()
+	select {
+	case <-closed:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("let go of the chain: %w", ctx.Err())
+	}
 }
 
 // client asks the wallet.

@@ -103,8 +103,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	}
 	if err != nil {
 		err = errors.Join(fmt.Errorf("start the node: %w", err), listener.Close(), n.Kernel.Stop(ctx))
-		n.chain.close()
-		return nil, err
+		return nil, errors.Join(err, n.chain.close(ctx))
 	}
 	go func() {
 		defer close(n.serving)
@@ -140,6 +139,5 @@ func (n *Node) Stop(ctx context.Context) error {
 		err = errors.Join(err, fmt.Errorf("close the connections: %w", ctx.Err()))
 	}
 	err = errors.Join(err, n.Kernel.Stop(ctx))
-	n.chain.close()
-	return err
+	return errors.Join(err, n.chain.close(ctx))
 }

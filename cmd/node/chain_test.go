@@ -25,7 +25,9 @@ func TestABackendThatIsAway(t *testing.T) {
 	require.Equal(t, "btcd", away["chain"])
 	require.Equal(t, "127.0.0.1:1", away["at"])
 	require.Contains(t, away["error"], "refused")
-	require.NotEmpty(t, h.info(t).IdentityPubkey)
+	info := h.info(t)
+	require.False(t, info.SyncedToChain)
+	require.Zero(t, info.BlockHeight)
 
 	began := time.Now()
 	h.ok(t, "", "stop")
@@ -54,6 +56,7 @@ func TestWithoutPeers(t *testing.T) {
 	p := h.start(t)
 	h.create(t, p)
 	p.waitFor(t, "the wallet follows the chain")
+	require.False(t, h.info(t).SyncedToChain)
 	h.ok(t, "", "stop")
 	code, said := p.wait(t)
 	require.Zero(t, code, said)
