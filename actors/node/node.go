@@ -13,6 +13,7 @@ import (
 	"stormcell/actors/channel"
 	"stormcell/actors/durable"
 	"stormcell/actors/invoice"
+	"stormcell/actors/payment"
 	"stormcell/actors/peerbook"
 	"stormcell/actors/registry"
 	"stormcell/chain/backend"
@@ -69,6 +70,7 @@ type Node struct {
 	peers    *peerbook.Shell
 	channels *channel.Shell
 	invoices *invoice.Shell
+	payments *payment.Shell
 	serving  chan struct{} // closed when no more peers are taken
 }
 
@@ -99,6 +101,9 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		err = n.channels.Start(ctx)
 	}
 	if err == nil {
+		err = n.payments.Start(ctx)
+	}
+	if err == nil {
 		err = n.Peers.Open(ctx)
 	}
 	if err != nil {
@@ -121,6 +126,9 @@ func (n *Node) Channels() channel.Client { return n.channels.Client() }
 // Invoices makes, finds and settles invoices.
 func (n *Node) Invoices() invoice.Client { return n.invoices.Client() }
 
+// Payments pays, and tells of payments.
+func (n *Node) Payments() payment.Client { return n.payments.Client() }
+
 // PeerAddr is the address that the node listens on for peers.
 func (n *Node) PeerAddr() net.Addr { return n.listener.Addr() }
 
@@ -138,6 +146,7 @@ func (n *Node) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 		err = errors.Join(err, fmt.Errorf("close the connections: %w", ctx.Err()))
 	}
+	n.payments.Close()
 	err = errors.Join(err, n.Kernel.Stop(ctx))
 	return errors.Join(err, n.chain.close(ctx))
 }

@@ -12,8 +12,10 @@ import (
 	"stormcell/actors/durable"
 	"stormcell/actors/invoice"
 	"stormcell/actors/monitor"
+	"stormcell/actors/payment"
 	"stormcell/actors/peerbook"
 	"stormcell/actors/registry"
+	"stormcell/actors/router"
 	"stormcell/actors/wallet"
 	"stormcell/chain/keys"
 	chainwallet "stormcell/chain/wallet"
@@ -36,6 +38,24 @@ func (n *Node) furnish(o Options) {
 	}), n.channels, o.Log)
 	n.invoices = invoice.NewShell(n.Kernel, n.chain.desk.Height, o.Log)
 	n.chain.desk.Heights(n.invoices.NewHeight)
+	n.payments = payment.NewShell(payment.Config{
+		Kernel: n.Kernel, Channels: n.channelsWith, Height: n.chain.desk.Height, Log: o.Log,
+	})
+}
+
+// channelsWith are the channels with a peer as the router sees them.
+func (n *Node) channelsWith(ctx context.Context, peer [33]byte) ([]router.Channel, error) {
+	open, err := n.Channels().With(ctx, peer)
+	if err != nil {
+		return nil, err
+	}
+	channels := make([]router.Channel, len(open))
+	for i, c := range open {
+		channels[i] = router.Channel{
+			Address: c.Address, Peer: c.Peer, Scid: c.Scid.ToUint64(), Minimum: c.RemoteTerms.HTLCMinimum, Sendable: c.Sendable,
+		}
+	}
+	return channels, nil
 }
 
 // newScript is a script of the wallet that nobody was given before, of a kind that any peer closes to.
@@ -61,6 +81,8 @@ func (n *Node) register(o Options) error {
 			Signer: o.Signer, Policy: channel.DefaultPolicy(), Registry: registry.Address, Resolver: resolver,
 		}),
 		durable.Register(n.Kernel, monitor.Kind(), &monitor.Core{Signer: o.Signer}),
+		durable.Register(n.Kernel, payment.Kind(), payment.Core{}),
+		durable.Register(n.Kernel, payment.ShardKind(), payment.ShardCore{}),
 		durable.Register(n.Kernel, invoice.Kind(), invoice.Core{
 			Network: o.Network, ECDH: o.Signer.ECDH, SignInvoice: o.Signer.SignInvoice,
 			Height: n.chain.desk.Height, Policy: invoice.DefaultPolicy(),
@@ -90,6 +112,8 @@ func (w world) Release(from durable.Address, session uint64, e durable.Effect) {
 		w.channels.Release(from, session, e)
 	case invoice.Name:
 		w.invoices.Release(from, session, e)
+	case payment.Name:
+		w.payments.Release(from, session, e)
 	default:
 		w.log.Error("an actor without a world released an effect", "actor", from, "effect", fmt.Sprintf("%T", e))
 	}

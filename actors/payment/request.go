@@ -5,6 +5,7 @@ import (
 
 	"github.com/btcsuite/btcd/btcec/v2"
 	"github.com/btcsuite/btcd/btcutil"
+	"google.golang.org/protobuf/proto"
 
 	pb "stormcell/messages/payment"
 )
@@ -50,4 +51,22 @@ func check(r *pb.Request) error {
 		}
 	}
 	return nil
+}
+
+// withDefaults fills in the limits that nobody said.
+func withDefaults(r *pb.Request) *pb.Request {
+	r = proto.CloneOf(r)
+	if r.GetMaxParts() == 0 {
+		r.MaxParts = 1
+		if len(r.GetPayee().GetSecret()) > 0 {
+			r.MaxParts = DefaultMaxParts
+		}
+	}
+	if r.GetMaxDelta() == 0 {
+		r.MaxDelta = DefaultMaxDelta
+	}
+	if r.GetTimeoutNs() == 0 {
+		r.TimeoutNs = int64(DefaultTimeout)
+	}
+	return r
 }

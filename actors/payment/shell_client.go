@@ -1,0 +1,135 @@
+package payment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"stormcell/actors/durable"
+	pb "stormcell/messages/payment"
+	"stormcell/peer/wire"
+)
+
+// Client pays, and tells of payments, for those outside. What it gives must not be changed.
+type Client struct{ shell *Shell }
+
+// Client is the shell's.
+func (s *Shell) Client() Client { return Client{s} }
+
+// Pay begins a payment, or tries one again that failed, and returns when it is recorded; Track tells the rest. Limits that
+// are zero get their defaults, but for the fee. The errors are those of Pay, ErrNoChain, and the kernel's.
+func (c Client) Pay(ctx context.Context, hash [32]byte, want *pb.Request) (*pb.Payment, error) {
+	want = withDefaults(want)
+	if err := check(want); err != nil {
+		return nil, fmt.Errorf("pay %x: %w", hash, err)
+	}
+	draft := &pb.Payment{Hash: hash[:], Request: want}
+	found := c.shell.find(ctx, Query(draft, wire.MilliSatoshi(want.GetAmountMsat()), wire.MilliSatoshi(want.GetMaxFeeMsat()),
+		int(want.GetMaxParts())))
+	if errors.Is(found.Err, ErrNoChain) || ctx.Err() != nil {
+		return nil, fmt.Errorf("pay %x: %w", hash, errors.Join(found.Err, ctx.Err()))
+	}
+	answer, err := c.shell.Kernel.Propose(ctx, AddressOf(hash), Pay{
+		Hash: hash, Request: want, Number: c.shell.numbers.Add(1), Found: &found,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pay %x: %w", hash, err)
+	}
+	p, ok := answer.(*pb.Payment)
+	if !ok {
+		return nil, fmt.Errorf("pay %x: the payment answers %T", hash, answer)
+	}
+	return p, nil
+}
+
+// Lookup gives a payment. The errors are ErrNotFound and the kernel's.
+func (c Client) Lookup(ctx context.Context, hash [32]byte) (*pb.Payment, error) {
+	answer, err := c.ask(ctx, hash, View{})
+	if err != nil {
+		return nil, fmt.Errorf("look up payment %x: %w", hash, err)
+	}
+	p, ok := answer.(*pb.Payment)
+	if !ok {
+		return nil, fmt.Errorf("look up payment %x: it answers %T", hash, answer)
+	}
+	return p, nil
+}
+
+// Track calls f with a payment as it is, and as it becomes, until it has ended, ctx ends, or f fails. Of many changes that f
+// is too slow for it sees the later ones. The errors are ErrNotFound, f's, the context's and the kernel's.
+func (c Client) Track(ctx context.Context, hash [32]byte, f func(*pb.Payment) error) error {
+	follower := c.shell.follow(AddressOf(hash))
+	defer c.shell.leave(follower)
+	p, err := c.Lookup(ctx, hash)
+	if err != nil {
+		return err
+	}
+	for told := uint64(0); ; {
+		if p.GetRevision() > told {
+			if err := f(p); err != nil {
+				return err
+			}
+			told = p.GetRevision()
+		}
+		if StatusOf(p) != pb.Status_IN_FLIGHT {
+			return nil
+		}
+		if p, err = c.next(ctx, follower); err != nil {
+			return err
+		}
+	}
+}
+
+// TrackAll calls f with every payment each time that it changes, until ctx ends or f fails. The errors are f's, the context's
+// and the kernel's.
+func (c Client) TrackAll(ctx context.Context, f func(*pb.Payment) error) error {
+	follower := c.shell.follow("")
+	defer c.shell.leave(follower)
+	for {
+		p, err := c.next(ctx, follower)
+		if err == nil && !p.GetDeleted() {
+			err = f(p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (c Client) next(ctx context.Context, f *follower) (*pb.Payment, error) {
+	select {
+	case p := <-f.changes:
+		return p, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("follow payments: %w", ctx.Err())
+	case <-c.shell.Kernel.Dead():
+		return nil, fmt.Errorf("follow payments: %w", c.shell.Kernel.Err())
+	case <-c.shell.ctx.Done():
+		return nil, fmt.Errorf("follow payments: %w", durable.ErrStopping)
+	}
+}
+
+// Abort launches nothing more for a payment: it fails once no attempt is live, unless one settles. The errors are ErrNotFound,
+// ErrEnded and the kernel's.
+func (c Client) Abort(ctx context.Context, hash [32]byte) error {
+	if _, err := c.ask(ctx, hash, Abort{}); err != nil {
+		return fmt.Errorf("abort payment %x: %w", hash, err)
+	}
+	return nil
+}
+
+// Delete forgets a payment that has ended, or its failed attempts. The errors are those of Delete, and the kernel's.
+func (c Client) Delete(ctx context.Context, hash [32]byte, failedAttemptsOnly bool) error {
+	if _, err := c.ask(ctx, hash, Delete{failedAttemptsOnly}); err != nil {
+		return fmt.Errorf("delete payment %x: %w", hash, err)
+	}
+	return nil
+}
+
+func (c Client) ask(ctx context.Context, hash [32]byte, question any) (any, error) {
+	answer, err := c.shell.Kernel.Ask(ctx, AddressOf(hash), question)
+	if errors.Is(err, durable.ErrAbsent) {
+		err = ErrNotFound
+	}
+	return answer, err
+}
