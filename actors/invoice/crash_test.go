@@ -123,6 +123,58 @@ func TestR2(t *testing.T) {
 	})
 }
 
+// While the chain is not known parts are taken, and nothing is claimed. They are judged when it is.
+func TestPaidBeforeTheChainIsKnown(t *testing.T) {
+	t.Parallel()
+	paid := func(t *testing.T, edits ...func(*part)) *host {
+		h := newHost(t)
+		h.add(nil)
+		h.height = 0
+		h.receive(h.pay("channel/1", 0, half, edits...))
+		h.receive(h.pay("channel/2", 0, half))
+		h.restart()
+		h.nothingSent()
+		require.Equal(t, pb.Status_OPEN, h.status())
+		require.Contains(t, h.released, Holding{On: true})
+		return h
+	}
+	known := func(h *host) {
+		h.height = theHeight
+		require.NoError(h.t, h.ask(Height{theHeight}))
+	}
+	t.Run("claimed", func(t *testing.T) {
+		t.Parallel()
+		h := paid(t)
+		known(h)
+		h.claimed("channel/1 0", "channel/2 0")
+	})
+	t.Run("came too late", func(t *testing.T) {
+		t.Parallel()
+		h := paid(t, func(p *part) { p.expiry, p.payload.Expiry = theHeight+79, 0 })
+		known(h)
+		h.failed(lnwire.CodeIncorrectOrUnknownPaymentDetails, "channel/1 0", "channel/2 0")
+	})
+	t.Run("judged once", func(t *testing.T) {
+		t.Parallel()
+		h := newHost(t)
+		h.add(nil)
+		h.height = 0
+		h.receive(h.pay("channel/1", 0, half, func(p *part) { p.expiry, p.payload.Expiry = theHeight+80, 0 }))
+		known(h)
+		require.NoError(t, h.ask(Height{theHeight + 1}))
+		h.nothingSent()
+		h.receive(h.pay("channel/2", 0, half))
+		h.claimed("channel/1 0", "channel/2 0")
+	})
+	t.Run("never known", func(t *testing.T) {
+		t.Parallel()
+		h := paid(t)
+		h.now = h.now.Add(2 * time.Minute)
+		require.NoError(t, h.ask(h.timers[timer].Body))
+		h.failed(lnwire.CodeMPPTimeout, "channel/1 0", "channel/2 0")
+	})
+}
+
 // TestR3: the claim is one commit for all channels and all monitors, so that none of them can be alone with the preimage.
 func TestR3(t *testing.T) {
 	t.Parallel()

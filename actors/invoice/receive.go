@@ -85,14 +85,14 @@ func (t *turn) take(in *channelpb.IncomingHTLC, p *onion.Peeled) {
 		return
 	}
 	i.Htlcs = append(i.Htlcs, part)
-	t.complete()
+	t.complete(t.Height())
 }
 
 // checkHTLC holds an HTLC against what its onion says of it (BOLT 4, "Failure Messages").
 func (t *turn) checkHTLC(in *channelpb.IncomingHTLC, p *onion.Peeled) lnwire.FailureMessage {
 	amount := lnwire.MilliSatoshi(in.GetAmountMsat())
 	switch {
-	case in.GetOverExposed() || t.Height() == 0:
+	case in.GetOverExposed(), t.i == nil && t.Height() == 0:
 		return &lnwire.FailTemporaryNodeFailure{}
 	case !p.Final:
 		return &lnwire.FailUnknownNextPeer{} // this node forwards nothing
@@ -141,6 +141,8 @@ func (t *turn) isKeysend(in *channelpb.IncomingHTLC, p *onion.Payload) bool {
 		p.Amount != 0 && p.Total() <= p.Amount && t.hasTime(in.GetExpiry(), t.Policy.MinFinalCLTVDelta)
 }
 
+// hasTime tells whether an HTLC has as many blocks left as was asked for. While the chain is not known it may have: then
+// nothing is claimed until it is.
 func (t *turn) hasTime(expiry, delta uint32) bool {
 	return uint64(expiry) >= uint64(t.Height())+uint64(max(delta, t.Policy.MinFinalCLTVDelta))
 }
@@ -173,8 +175,8 @@ func differs(i *pb.Invoice, part *pb.HTLC) bool {
 	return false
 }
 
-// complete claims a set that has its total, or holds it.
-func (t *turn) complete() {
+// complete claims a set that has its total, or holds it, once it is known how many blocks there are.
+func (t *turn) complete(height uint32) {
 	var sum, total uint64
 	for _, h := range t.i.GetHtlcs() {
 		if h.GetState() == pb.HTLCState_ACCEPTED {
@@ -183,8 +185,8 @@ func (t *turn) complete() {
 		}
 	}
 	switch {
-	case sum < total:
-	case t.runsOut(t.Height()):
+	case sum < total, height == 0:
+	case t.runsOut(height):
 		t.failSet(nil)
 	case t.i.GetHold():
 		t.change().Status = pb.Status_HELD

@@ -133,7 +133,6 @@ func TestNotWelcome(t *testing.T) {
 		code   lnwire.FailCode
 	}{
 		{"too much dust", nil, func(p *part) { p.exposed = true }, lnwire.CodeTemporaryNodeFailure},
-		{"chain unknown", func(h *host) { h.height = 0 }, nil, lnwire.CodeTemporaryNodeFailure},
 		{"for somebody else", nil, func(p *part) { p.final = false }, lnwire.CodeUnknownNextPeer},
 		{"less than the onion says", nil, func(p *part) { p.amount-- }, lnwire.CodeFinalIncorrectHtlcAmount},
 		{"sooner than the onion says", nil, func(p *part) { p.expiry-- }, lnwire.CodeFinalIncorrectCltvExpiry},
@@ -265,13 +264,18 @@ func TestKeysend(t *testing.T) {
 		"another preimage": func(_ *host, p *part) { p.payload.Keysend = &[32]byte{5} },
 		"in parts":         func(_ *host, p *part) { p.payload.Payment = &onion.PaymentData{Total: 5_001} },
 		"too little time":  func(_ *host, p *part) { p.expiry, p.payload.Expiry = theHeight+21, 0 },
+		"on no chain":      func(h *host, _ *part) { h.height = 0 },
 		"of nothing":       func(_ *host, p *part) { p.amount, p.payload.Amount = 0, 0 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
 			h.receive(h.pay("channel/1", 2, 5_000, keysend, func(p *part) { edit(h, p) }))
-			h.failed(lnwire.CodeIncorrectOrUnknownPaymentDetails, "channel/1 2")
+			code := lnwire.FailCode(lnwire.CodeIncorrectOrUnknownPaymentDetails)
+			if h.height == 0 {
+				code = lnwire.CodeTemporaryNodeFailure
+			}
+			h.failed(code, "channel/1 2")
 			require.Nil(t, h.snapshot)
 		})
 	}

@@ -56,15 +56,40 @@ func (t *turn) giveBack() {
 	t.failSet(nil)
 }
 
-// newHeight gives a set back whose time runs out before it is claimed.
+// newHeight gives a set back whose time runs out before it is claimed, and judges what came while the chain was not known.
 func (t *turn) newHeight(height uint32) {
 	switch {
-	case !t.runsOut(height):
-	case t.i.GetStatus() == pb.Status_HELD:
+	case t.runsOut(height) && t.i.GetStatus() == pb.Status_HELD:
 		t.giveBack()
-	default:
+	case t.runsOut(height):
 		t.failSet(&lnwire.FailMPPTimeout{})
+	case t.cameTooLate(height):
+		t.failSet(nil)
+	case t.waits(t.i):
+		t.inTime(height)
+		t.complete(height)
 	}
+}
+
+// inTime notes that what came while the chain was not known came in time.
+func (t *turn) inTime(height uint32) {
+	for n, h := range t.i.GetHtlcs() {
+		if h.GetState() == pb.HTLCState_ACCEPTED && h.GetAcceptedHeight() == 0 {
+			t.change().Htlcs[n].AcceptedHeight = height
+		}
+	}
+}
+
+// cameTooLate tells whether an HTLC that came while the chain was not known had less time left than was asked for. The blocks
+// since then count against it: nobody knows when they were found.
+func (t *turn) cameTooLate(height uint32) bool {
+	for _, h := range t.i.GetHtlcs() {
+		if h.GetState() == pb.HTLCState_ACCEPTED && h.GetAcceptedHeight() == 0 && t.waits(t.i) &&
+			uint64(h.GetExpiry()) < uint64(height)+uint64(t.i.GetFinalCltvDelta()) {
+			return true
+		}
+	}
+	return false
 }
 
 // runsOut tells whether an HTLC of the set is so close to its expiry that it must not be claimed any more.

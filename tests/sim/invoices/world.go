@@ -40,6 +40,7 @@ type World struct {
 	todo     []func()
 
 	height   uint32
+	blind    int // effects until the chain is known to the process; it is when there are none
 	channels int
 	nextID   uint64
 	requests []*request
@@ -163,7 +164,8 @@ func (w *World) settle(r *request) {
 			w.tell(r, invoicepb.Status_SETTLED)
 		case errors.Is(err, invoice.ErrCanceled):
 			w.tell(r, invoicepb.Status_CANCELED)
-		case !errors.Is(err, invoice.ErrNotHeld) && !errors.Is(err, durable.ErrAbsent):
+		case errors.Is(err, invoice.ErrNotHeld), errors.Is(err, invoice.ErrNoChain), errors.Is(err, durable.ErrAbsent):
+		default:
 			w.fail("an invoice is not settled: %w", err)
 		}
 	}})
@@ -218,6 +220,9 @@ func (w *World) grow(blocks uint32) {
 }
 
 func (w *World) tellHeight(to durable.Address, session uint64) {
+	if w.blind > 0 {
+		return
+	}
 	err := w.kernel.Tell(to, session, invoice.Height{Height: w.height})
 	if err != nil && !errors.Is(err, durable.ErrRestarted) && w.kernel.Err() == nil {
 		w.fail("%s is not told of blocks: %w", to, err)
@@ -226,6 +231,11 @@ func (w *World) tellHeight(to durable.Address, session uint64) {
 
 // Idle implements sim.Idler: when nothing else moves, some of what is held is settled, and the rest runs out of time.
 func (w *World) Idle() bool {
+	if w.blind > 0 {
+		w.blind = 0
+		w.grow(0)
+		return true
+	}
 	for _, r := range w.requests {
 		if r.seen.GetStatus() == invoicepb.Status_OPEN && holds(r.seen) {
 			w.fail("%s waits for the rest of its set for ever", r.address())
@@ -263,7 +273,7 @@ func (w *World) Err() error { return w.wrong }
 
 // Register implements sim.Process.
 func (w *World) Register(k *durable.Kernel) error {
-	w.kernel = k
+	w.kernel, w.blind = k, max(w.rng.IntN(20)-10, 0)
 	clear(w.holders)
 	report := func(err error) { w.fail("%w", err) }
 	core := durable.Core[*invoice.State](invoice.Core{
@@ -271,7 +281,7 @@ func (w *World) Register(k *durable.Kernel) error {
 		SignInvoice: func(signed []byte) ([]byte, error) {
 			return ecdsa.SignCompact(nodeKey, chainhash.HashB(signed), true), nil
 		},
-		Height: func() uint32 { return w.height }, Policy: invoice.DefaultPolicy(),
+		Height: w.known, Policy: invoice.DefaultPolicy(),
 	})
 	if w.sabotage != Honest {
 		core = broken{core, w.sabotage}
@@ -319,6 +329,19 @@ func (w *World) Release(from durable.Address, session uint64, e durable.Effect) 
 	default:
 		w.fail("%s releases an unknown %T", from, e)
 	}
+	if w.blind > 0 {
+		if w.blind--; w.blind == 0 {
+			w.grow(0)
+		}
+	}
+}
+
+// known is how many blocks there are, as the process knows.
+func (w *World) known() uint32 {
+	if w.blind > 0 {
+		return 0
+	}
+	return w.height
 }
 
 // Ended implements durable.World.
