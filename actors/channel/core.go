@@ -143,6 +143,9 @@ func (t *turn) decide() error {
 	case abandonNow:
 		t.abandon("the node restarted")
 		return nil
+	case openingLate:
+		t.giveUpOpening()
+		return nil
 	case publishNow:
 		t.publish()
 		return nil

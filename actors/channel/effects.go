@@ -73,8 +73,10 @@ type (
 	publishNow struct{}
 )
 
-// Timers: patience ends the waiting of adds, retry tries again what the signer could not do.
+// Timers: patience ends the waiting of adds, late an opening that takes too long, retry tries again what the signer could
+// not do.
 const (
 	patience = "patience"
+	late     = "late opening"
 	retry    = "retry"
 )

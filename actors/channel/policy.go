@@ -31,6 +31,8 @@ type Policy struct {
 	MinDepth, MaxDepth             uint32
 	// OfflinePatience is how long an HTLC waits for a peer that is away before it is refused.
 	OfflinePatience time.Duration
+	// OpeningPatience is how long an opening may take until both sides have signed.
+	OpeningPatience time.Duration
 }
 
 // DefaultPolicy is what most nodes want.
@@ -47,5 +49,6 @@ func DefaultPolicy() Policy {
 		MinToSelfDelay: 144, MaxToSelfDelay: 2016,
 		MinDepth: 3, MaxDepth: 6,
 		OfflinePatience: 10 * time.Second,
+		OpeningPatience: 10 * time.Minute,
 	}
 }

@@ -62,6 +62,9 @@ type OpenFailed struct{ Reason string }
 // abandonNow ends an opening that a restart has interrupted.
 type abandonNow struct{}
 
+// openingLate ends an opening that takes too long: it holds coins, or a place that others want.
+type openingLate struct{}
+
 // isOpening tells whether there is no channel yet: nothing of it could have been broadcast.
 func isOpening(phase pb.Phase) bool {
 	switch phase {
@@ -185,6 +188,18 @@ func (t *turn) abandon(reason string) {
 	t.out.Done = true
 	if t.opening.Waits() {
 		t.release(durable.Reply{To: t.opening, Body: OpenFailed{Reason: reason}})
+	}
+}
+
+// setOpeningPatience gives an opening its time.
+func (t *turn) setOpeningPatience() {
+	t.release(durable.SetTimer{Key: late, After: t.Policy.OpeningPatience, Body: openingLate{}})
+}
+
+// giveUpOpening ends an opening whose peer leaves us waiting.
+func (t *turn) giveUpOpening() {
+	if isOpening(t.phase) {
+		t.failOpening(fmt.Errorf("the opening was not done within %v", t.Policy.OpeningPatience))
 	}
 }
 

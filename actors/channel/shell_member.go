@@ -11,6 +11,7 @@ import (
 
 	"stormcell/actors/durable"
 	"stormcell/actors/peerbook"
+	"stormcell/chain/watch"
 	channelpb "stormcell/messages/channel"
 	registrypb "stormcell/messages/registry"
 	"stormcell/peer/wire"
@@ -84,6 +85,9 @@ func (s *Shell) withdraw(addr durable.Address) {
 	}
 	m := known.(*member)
 	m.gone.Store(true)
+	for _, id := range []watch.ID{watchConfirmed, watchSeen, watchSpent, watchSpend} {
+		s.Desk.Forget(addr, id)
+	}
 	point := m.outpoint.Load()
 	if point != nil {
 		s.byPoint.CompareAndDelete(*point, m)

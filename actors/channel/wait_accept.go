@@ -45,6 +45,7 @@ func (t *turn) open(body Open) error {
 	t.event(&pb.SetupChanged{Phase: pb.Phase_WAIT_ACCEPT, Setup: setup})
 	t.stage(&pb.Linked{Link: body.Link, Features: body.Features.Bytes()}, &asked{asker: t.m.Asker})
 	t.write(message)
+	t.setOpeningPatience()
 	return nil
 }
 

@@ -42,6 +42,7 @@ func (t *turn) incoming(body Incoming) error {
 	t.event(&pb.SetupChanged{Phase: pb.Phase_WAIT_FUNDING_CREATED, Setup: setup})
 	t.stage(&pb.Linked{Link: body.Link, Features: body.Features.Bytes()}, &pb.HeightSeen{Height: body.Height})
 	t.write(accept)
+	t.setOpeningPatience()
 	if t.m.Asker.Waits() {
 		t.release(durable.Reply{To: t.m.Asker})
 	}

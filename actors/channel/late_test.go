@@ -1,0 +1,46 @@
+package channel
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	pb "stormcell/messages/channel"
+	"stormcell/peer/wire"
+)
+
+// TestOpeningsEnd: an opening ends when the peer leaves us waiting, whichever side began it.
+func TestOpeningsEnd(t *testing.T) {
+	t.Parallel()
+	for _, side := range []int{0, 1} {
+		o := newOpening(t)
+		o.open(func(*Open) {})
+		o.hosts[0].step()
+		if side == 1 {
+			o.hosts[1].tell(o.incoming(o.hosts[0].takeReleased()[0].(SendWire).Message.(*wire.OpenChannel)))
+			o.hosts[1].step()
+		}
+		h := o.hosts[side]
+		require.True(t, isOpening(h.state.phase))
+		h.takeReleased()
+		h.tell(openingLate{})
+		h.step()
+		require.Equal(t, pb.Phase_ABANDONED, h.state.phase)
+		require.IsType(t, &wire.Error{}, h.takeReleased()[0].(SendWire).Message)
+	}
+}
+
+// TestChannelsOutliveTheirOpening: the timer of an opening that was done in time changes nothing.
+func TestChannelsOutliveTheirOpening(t *testing.T) {
+	t.Parallel()
+	o := newOpening(t)
+	o.open(func(*Open) {})
+	o.rest()
+	for _, h := range o.hosts {
+		h.takeReleased()
+		h.tell(openingLate{})
+		h.step()
+		require.Equal(t, pb.Phase_WAIT_CONFIRMED, h.state.phase)
+		require.Empty(t, h.takeReleased())
+	}
+}
