@@ -6,6 +6,7 @@ import (
 
 	"github.com/btcsuite/btcd/btcutil"
 	"github.com/btcsuite/btcd/wire"
+	"github.com/lightningnetwork/lnd/lnrpc"
 	"github.com/lightningnetwork/lnd/lnwire"
 	"github.com/stretchr/testify/require"
 
@@ -88,6 +89,15 @@ func (p *pair) awaitActive(at wire.OutPoint) {
 			return c != nil && c.Active
 		}, patience, 50*time.Millisecond, "the channel does not become active at %s", n)
 	}
+	if !p.other.IsLnd() {
+		return
+	}
+	// lnd uses the channel before it has it in its graph, and then has trouble with paying and closing.
+	require.Eventually(p.t, func() bool {
+		edge, err := p.other.GetChanInfo(p.other.Context(), &lnrpc.ChanInfoRequest{ChanId: p.other.Channel(at).GetChanId()})
+		return err == nil && (edge.Node1Pub == p.other.Key && edge.Node1Policy != nil ||
+			edge.Node2Pub == p.other.Key && edge.Node2Policy != nil)
+	}, patience, 50*time.Millisecond, "lnd does not find its channel")
 }
 
 // settle waits until there is no HTLC in the channel, and holds both sides' balances against each other.

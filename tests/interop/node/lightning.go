@@ -22,6 +22,8 @@ import (
 // patience is how long a node may take for anything.
 const patience = 2 * time.Minute
 
+const lndName = "lnd"
+
 // passphrase is of every Stormcell's wallet.
 const passphrase = "interoperable"
 
@@ -48,7 +50,7 @@ func StartLnd(t testing.TB, chain *Server, flags ...string) *Lightning {
 	dir := t.TempDir()
 	certificate := filepath.Join(dir, "chain.cert")
 	require.NoError(t, os.WriteFile(certificate, chain.config.Certificate, 0o600))
-	l, api := &Lightning{name: "lnd", Peer: freeAddress(t)}, freeAddress(t)
+	l, api := &Lightning{name: lndName, Peer: freeAddress(t)}, freeAddress(t)
 	l.process = newProcess(t, path, append([]string{
 		"--lnddir=" + dir, "--noseedbackup", "--nobootstrap", "--norest", "--listen=" + l.Peer, "--rpclisten=" + api,
 		"--bitcoin.regtest", "--bitcoin.node=btcd", "--btcd.rpchost=" + chain.config.Address, "--btcd.rpcuser=" + user,
@@ -165,6 +167,9 @@ func (l *Lightning) Context() context.Context {
 
 // String tells the kind of node.
 func (l *Lightning) String() string { return l.name }
+
+// IsLnd tells whether the node is an lnd.
+func (l *Lightning) IsLnd() bool { return l.name == lndName }
 
 // Stop asks the node to stop, and waits for it.
 func (l *Lightning) Stop() {

@@ -82,7 +82,7 @@ func (p *process) cleanUp() {
 	if !p.t.Failed() {
 		return
 	}
-	const shown = 8000
+	const shown = 60_000
 	if output, err := os.ReadFile(p.said); err == nil {
 		p.t.Logf("the end of what %s said:\n%s", filepath.Base(p.path), output[max(0, len(output)-shown):])
 	}

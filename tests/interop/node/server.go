@@ -16,6 +16,7 @@ import (
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/btcsuite/btcd/rpcclient"
 	"github.com/btcsuite/btcd/txscript"
+	"github.com/btcsuite/btcd/wire"
 	"github.com/stretchr/testify/require"
 
 	"stormcell/chain/backend"
@@ -161,4 +162,23 @@ func freeAddress(t testing.TB) string {
 			return address
 		}
 	}
+}
+
+// SpenderOf finds the transaction in the mempool that spends an output, nil if there is none.
+func (s *Server) SpenderOf(output wire.OutPoint) *wire.MsgTx {
+	s.t.Helper()
+	waiting, err := s.Client.GetRawMempool()
+	require.NoError(s.t, err)
+	for _, hash := range waiting {
+		tx, err := s.Client.GetRawTransaction(hash)
+		if err != nil {
+			continue // replaced, or in a block, meanwhile
+		}
+		for _, in := range tx.MsgTx().TxIn {
+			if in.PreviousOutPoint == output {
+				return tx.MsgTx()
+			}
+		}
+	}
+	return nil
 }
