@@ -53,6 +53,35 @@ func TestPaymentsEveryPrefix(t *testing.T) {
 	}))
 }
 
+// TestPaymentsRows lets the process die at each of the named crash points of sending.
+func TestPaymentsRows(t *testing.T) {
+	for _, row := range payments.Rows {
+		t.Run(row.Name, func(t *testing.T) {
+			const enough, most = 12, 600
+			hits, late := 0, 0
+			for seed := uint64(0); hits < enough && seed < most; seed++ {
+				var w *payments.Payments
+				p := sim.Plan{Seed: seed, Keep: row.Keep}
+				r := sim.Run(p, func(rng *rand.Rand) sim.Domain {
+					w = payments.New(rng, payments.Honest).In(row, int(seed%3))
+					return w
+				})
+				require.NoError(t, r.Err, "seed %d, keep %d", seed, row.Keep)
+				if w.Hit() {
+					hits++
+				}
+				if w.LateSettle() {
+					late++
+				}
+			}
+			require.Equal(t, enough, hits, "too few of %d seeds come to this point", most)
+			if row.Name == "S13" {
+				require.NotZero(t, late, "no payment that had failed succeeded by a late settle")
+			}
+		})
+	}
+}
+
 // TestPaymentsSabotageIsFound: each rule of the control tower that is broken must show.
 func TestPaymentsSabotageIsFound(t *testing.T) {
 	for s := payments.FailOnFirst; s <= payments.DropPreimageAtRevocation; s++ {

@@ -52,6 +52,11 @@ type Idler interface {
 	Idle() bool
 }
 
+// Crasher is a Domain that wants its first process to die in certain situations, besides where the plan says.
+type Crasher interface {
+	CrashNow() bool
+}
+
 // Auditor is a Process that looks into its log after each step.
 type Auditor interface {
 	Audit(stepped durable.Address, log Log) error
@@ -250,6 +255,10 @@ func (r *run) move() bool {
 	one := r.rng.IntN
 	if len(r.processes) == 1 {
 		one = func(int) int { return 0 }
+	}
+	if crasher, ok := r.domain.(Crasher); ok && crasher.CrashNow() {
+		r.processes[0].crash()
+		return true
 	}
 	if len(r.crashes) > 0 && r.moves >= r.crashes[0] {
 		r.crashes = r.crashes[1:]

@@ -84,6 +84,7 @@ func (w *Payments) arrives(p *payee, key htlc, o offered) {
 	if p.outstanding += o.GetAmount(); p.outstanding > p.total {
 		w.fail("paid twice: HTLC %v brings %d msat to %d of %d", key, o.GetAmount(), p.outstanding, p.total)
 	}
+	w.arrivals[durable.Address(o.GetOrigin())] = key
 	p.waits = append(p.waits, arrived{key, o.GetAmount(), peeled.Secret})
 }
 

@@ -39,6 +39,7 @@ type Payments struct {
 	balances map[durable.Address]uint64      // channels opened with
 	payees   map[[32]byte]*payee
 	verdicts map[htlc]*verdict
+	arrivals map[durable.Address]htlc        // by shard
 	shown    map[durable.Address]*pb.Payment // as it last left the process
 
 	// What was seen in this life, as it is once all is durable.
@@ -46,6 +47,10 @@ type Payments struct {
 	shards   map[durable.Address]*pb.Shard
 	stubs    map[durable.Address]*Stub
 	wrong    error
+
+	row    *Row // in which the process is to die
+	passes int  // how often it may be in it before
+	hit    bool // it died there
 }
 
 // htlc names an HTLC in a channel.
@@ -59,7 +64,7 @@ func New(rng *rand.Rand, sabotage Sabotage) *Payments {
 	w := &Payments{
 		rng: rng, sabotage: sabotage, unheard: map[durable.Address]payment.Pay{}, recorded: map[durable.Address]bool{},
 		balances: map[durable.Address]uint64{}, payees: map[[32]byte]*payee{}, verdicts: map[htlc]*verdict{},
-		shown: map[durable.Address]*pb.Payment{},
+		arrivals: map[durable.Address]htlc{}, shown: map[durable.Address]*pb.Payment{},
 	}
 	w.forget()
 	for n := range 1 + rng.IntN(3) {
