@@ -11,6 +11,7 @@ import (
 	"stormcell/actors/channel"
 	"stormcell/actors/durable"
 	"stormcell/actors/monitor"
+	"stormcell/actors/registry"
 	"stormcell/chain/keys"
 	channelpb "stormcell/messages/channel"
 	"stormcell/peer/wire"
@@ -48,7 +49,7 @@ func newNode(c *Channels, i int) *node {
 	n := &node{Channels: c, i: i, monitor: &monitor.Core{Signer: signer}}
 	n.core = &channel.Core{
 		Signer: signer, Policy: channel.DefaultPolicy(),
-		Resolver: func(*channelpb.IncomingHTLC) durable.Address { return "payee/main" },
+		Resolver: func(*channelpb.IncomingHTLC) durable.Address { return "payee/main" }, Registry: registry.Address,
 	}
 	return n
 }
@@ -69,6 +70,9 @@ func (n *node) Register(k *durable.Kernel) error {
 		return err
 	}
 	if err := durable.Register(k, monitor.Kind(), n.monitor); err != nil {
+		return err
+	}
+	if err := durable.Register(k, registry.Kind(), registry.Core{Limits: registry.DefaultLimits()}); err != nil {
 		return err
 	}
 	if err := durable.Register(k, durable.Kind{Name: "payer"}, payers{}); err != nil {
@@ -149,8 +153,9 @@ func (n *node) carry(e channel.SendWire) {
 	switch m := e.Message.(type) {
 	case *wire.Warning:
 		n.fail("node %d warns: %s", n.i, m.Data)
-	case *wire.Error:
-		if n.ending != forced {
+	case *wire.Error: // an opening may be given up: it takes too long, say
+		funded := n.phase >= channelpb.Phase_WAIT_CONFIRMED && n.phase != channelpb.Phase_ABANDONED
+		if n.ending != forced && funded {
 			n.fail("node %d sends an error: %s", n.i, m.Data)
 		}
 	}

@@ -10,9 +10,11 @@ import (
 	"stormcell/actors/channel"
 	"stormcell/actors/durable"
 	"stormcell/actors/monitor"
+	"stormcell/actors/registry"
 	channelpb "stormcell/messages/channel"
 	monitorpb "stormcell/messages/monitor"
 	"stormcell/messages/record"
+	registrypb "stormcell/messages/registry"
 )
 
 // Quiet implements sim.Process: every payment has one outcome; and once the second node is asked, both agree on every msat.
@@ -32,6 +34,9 @@ func (n *node) Quiet(read func(durable.Address) (proto.Message, error)) error {
 	if err := n.outcomes(read); err != nil {
 		return err
 	}
+	if err := n.registered(read); err != nil {
+		return err
+	}
 	if n.i == 0 {
 		return nil
 	}
@@ -44,6 +49,28 @@ func (n *node) Quiet(read func(durable.Address) (proto.Message, error)) error {
 		return n.forcedRight()
 	}
 	return n.agreed()
+}
+
+// registered checks that the registry knows where the channel stands, and the abandoned attempts before it no more.
+func (n *node) registered(read func(durable.Address) (proto.Message, error)) error {
+	m, err := read(registry.Address)
+	if err != nil {
+		return err
+	}
+	want := [...]registrypb.Standing{registrypb.Standing_OPEN, registrypb.Standing_GONE, registrypb.Standing_CLOSING}[n.ending]
+	standing := registrypb.Standing_GONE // of those it does not know
+	for _, c := range m.(*registrypb.Registry).GetChannels() {
+		switch {
+		case int(c.GetKeyIndex()) == n.attempt:
+			standing = c.GetStanding()
+		case n.i == 0:
+			return fmt.Errorf("the registry still has attempt %d: %v", c.GetKeyIndex(), c)
+		}
+	}
+	if standing != want {
+		return fmt.Errorf("node %d: the registry has the channel as %s", n.i, standing)
+	}
+	return nil
 }
 
 func (c *Channels) lastPhase() channelpb.Phase {
