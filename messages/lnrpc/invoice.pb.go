@@ -152,9 +152,9 @@ type Invoice struct {
 	// cltv_expiry is how many blocks the last HTLC must have left; 0 leaves it to the node.
 	CltvExpiry uint64       `protobuf:"varint,13,opt,name=cltv_expiry,json=cltvExpiry,proto3" json:"cltv_expiry,omitempty"`
 	RouteHints []*RouteHint `protobuf:"bytes,14,rep,name=route_hints,json=routeHints,proto3" json:"route_hints,omitempty"`
-	// private puts hints to the node's private channels into the invoice.
+	// private: the invoice has route hints. The node makes none by itself.
 	Private bool `protobuf:"varint,15,opt,name=private,proto3" json:"private,omitempty"`
-	// add_index and settle_index count the invoices that were made and settled, from 1 on.
+	// add_index and settle_index grow with each invoice that is made or settled, by 1 or more.
 	AddIndex    uint64               `protobuf:"varint,16,opt,name=add_index,json=addIndex,proto3" json:"add_index,omitempty"`
 	SettleIndex uint64               `protobuf:"varint,17,opt,name=settle_index,json=settleIndex,proto3" json:"settle_index,omitempty"`
 	AmtPaidSat  int64                `protobuf:"varint,19,opt,name=amt_paid_sat,json=amtPaidSat,proto3" json:"amt_paid_sat,omitempty"`
@@ -374,7 +374,6 @@ func (x *Invoice) GetPaymentAddr() []byte {
 
 type InvoiceHTLC struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
-	ChanId       uint64                 `protobuf:"varint,1,opt,name=chan_id,json=chanId,proto3" json:"chan_id,omitempty"`
 	HtlcIndex    uint64                 `protobuf:"varint,2,opt,name=htlc_index,json=htlcIndex,proto3" json:"htlc_index,omitempty"`
 	AmtMsat      uint64                 `protobuf:"varint,3,opt,name=amt_msat,json=amtMsat,proto3" json:"amt_msat,omitempty"`
 	AcceptHeight int32                  `protobuf:"varint,4,opt,name=accept_height,json=acceptHeight,proto3" json:"accept_height,omitempty"`
@@ -419,13 +418,6 @@ func (x *InvoiceHTLC) ProtoReflect() protoreflect.Message {
 // Deprecated: Use InvoiceHTLC.ProtoReflect.Descriptor instead.
 func (*InvoiceHTLC) Descriptor() ([]byte, []int) {
 	return file_messages_lnrpc_invoice_proto_rawDescGZIP(), []int{1}
-}
-
-func (x *InvoiceHTLC) GetChanId() uint64 {
-	if x != nil {
-		return x.ChanId
-	}
-	return 0
 }
 
 func (x *InvoiceHTLC) GetHtlcIndex() uint64 {
@@ -1169,9 +1161,8 @@ const file_messages_lnrpc_invoice_proto_rawDesc = "" +
 	"\x04OPEN\x10\x00\x12\v\n" +
 	"\aSETTLED\x10\x01\x12\f\n" +
 	"\bCANCELED\x10\x02\x12\f\n" +
-	"\bACCEPTED\x10\x03\"\xde\x03\n" +
-	"\vInvoiceHTLC\x12\x1b\n" +
-	"\achan_id\x18\x01 \x01(\x04B\x020\x01R\x06chanId\x12\x1d\n" +
+	"\bACCEPTED\x10\x03\"\xc1\x03\n" +
+	"\vInvoiceHTLC\x12\x1d\n" +
 	"\n" +
 	"htlc_index\x18\x02 \x01(\x04R\thtlcIndex\x12\x19\n" +
 	"\bamt_msat\x18\x03 \x01(\x04R\aamtMsat\x12#\n" +

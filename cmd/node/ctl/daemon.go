@@ -37,7 +37,9 @@ func infoCommand() *cobra.Command {
 				[2]string{"node", info.IdentityPubkey},
 				[2]string{"at", strings.Join(hosts(info.Uris), "\n")},
 				[2]string{"network", networkOf(info)},
+				[2]string{"chain", chainOf(info)},
 				[2]string{"peers", fmt.Sprint(info.NumPeers)},
+				[2]string{"channels", channelsOf(info)},
 				[2]string{"version", version},
 			)
 		})
@@ -58,6 +60,19 @@ func networkOf(info *lnrpc.GetInfoResponse) string {
 		return ""
 	}
 	return info.Chains[0].Network
+}
+
+// chainOf tells how far the wallet has seen the chain.
+func chainOf(info *lnrpc.GetInfoResponse) string {
+	if info.SyncedToChain {
+		return fmt.Sprintf("block %d, synced", info.BlockHeight)
+	}
+	return fmt.Sprintf("block %d, catching up", info.BlockHeight)
+}
+
+func channelsOf(info *lnrpc.GetInfoResponse) string {
+	return fmt.Sprintf("%d active, %d down, %d pending", info.NumActiveChannels, info.NumInactiveChannels,
+		info.NumPendingChannels)
 }
 
 // stateNames are what people call the states.

@@ -20,9 +20,9 @@ func (l *lightning) addressOf(script []byte) string {
 	return addresses[0].EncodeAddress()
 }
 
-// scriptOf is what pays to an address of this network. Its errors are for people.
-func (l *lightning) scriptOf(text string) ([]byte, error) {
-	params := l.server.o.Network.Params()
+// address reads an address of this network. Its errors are for people.
+func (s *Server) address(text string) (btcutil.Address, error) {
+	params := s.o.Network.Params()
 	address, err := btcutil.DecodeAddress(text, params)
 	if err != nil {
 		return nil, status.Errorf(codes.InvalidArgument, "%q is no address on %s: %v", text, params.Name, err)
@@ -30,6 +30,15 @@ func (l *lightning) scriptOf(text string) ([]byte, error) {
 	_, isKey := address.(*btcutil.AddressPubKey)
 	if isKey || !address.IsForNet(params) {
 		return nil, status.Errorf(codes.InvalidArgument, "%q is no address on %s", text, params.Name)
+	}
+	return address, nil
+}
+
+// scriptOf is what pays to an address of this network. Its errors are for people.
+func (l *lightning) scriptOf(text string) ([]byte, error) {
+	address, err := l.server.address(text)
+	if err != nil {
+		return nil, err
 	}
 	script, err := txscript.PayToAddrScript(address)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	btcwire "github.com/btcsuite/btcd/wire"
 
 	"stormcell/actors/channel"
+	invoices "stormcell/actors/invoice"
 	"stormcell/actors/peerbook"
 	"stormcell/actors/wallet"
 	"stormcell/chain/backend"
@@ -28,6 +29,7 @@ type Node struct {
 	Channels Channels
 	Wallet   Wallet
 	Chain    Chain
+	Invoices Invoices
 }
 
 // Peers are the connections to other nodes; peerbook.Client says what its methods do.
@@ -50,6 +52,17 @@ type Wallet interface {
 type Chain interface {
 	// SyncedTo is the last block, and whether that was the tip of the best chain.
 	SyncedTo() (backend.BlockRef, bool)
+}
+
+// Invoices are payments to the node; invoice.Client says what its methods do.
+type Invoices interface {
+	Add(ctx context.Context, want invoices.Request, hash *[32]byte) (invoices.Info, error)
+	Lookup(ctx context.Context, hash [32]byte) (invoices.Info, error)
+	List(ctx context.Context, q invoices.Query) ([]invoices.Info, error)
+	Settle(ctx context.Context, preimage [32]byte) error
+	Cancel(ctx context.Context, hash [32]byte) error
+	Subscribe(ctx context.Context, hash [32]byte, f func(invoices.Info) error) error
+	SubscribeAll(ctx context.Context, since invoices.Since, f func(invoices.Event) error) error
 }
 
 // Channels are the node's channels; channel.Client says what its methods do.

@@ -20,6 +20,7 @@ import (
 	"stormcell/chain/backend"
 	"stormcell/chain/wallet"
 	"stormcell/messages/lnrpc"
+	"stormcell/messages/lnrpc/invoicesrpc"
 )
 
 // Files in the data directory.
@@ -112,6 +113,7 @@ func New(o Options) (*Server, error) {
 	lnrpc.RegisterStateServer(s.grpc, &stateService{states: s.states})
 	lnrpc.RegisterWalletUnlockerServer(s.grpc, &unlocker{server: s})
 	lnrpc.RegisterLightningServer(s.grpc, &lightning{server: s})
+	invoicesrpc.RegisterInvoicesServer(s.grpc, &holdInvoices{server: s})
 	return s, nil
 }
 
