@@ -54,7 +54,9 @@ type Options struct {
 	MaxCommitFeeRate fees.SatPerKW
 	// Pending bounds the channels that peers open; zero is registry.DefaultLimits.
 	Pending registry.Limits
-	Log     *slog.Logger
+	// AcceptKeysend takes payments that no invoice asked for.
+	AcceptKeysend bool
+	Log           *slog.Logger
 }
 
 // Node is a running node.

@@ -85,9 +85,16 @@ func (n *Node) register(o Options) error {
 		durable.Register(n.Kernel, payment.ShardKind(), payment.ShardCore{}),
 		durable.Register(n.Kernel, invoice.Kind(), invoice.Core{
 			Network: o.Network, ECDH: o.Signer.ECDH, SignInvoice: o.Signer.SignInvoice,
-			Height: n.chain.desk.Height, Policy: invoice.DefaultPolicy(),
+			Height: n.chain.desk.Height, Policy: invoicePolicy(o),
 		}),
 	)
+}
+
+// invoicePolicy is what the node's owner decides on incoming payments.
+func invoicePolicy(o Options) invoice.Policy {
+	p := invoice.DefaultPolicy()
+	p.Keysend = o.AcceptKeysend
+	return p
 }
 
 // resolver is the invoice with an HTLC's payment hash: it fails what it does not know.

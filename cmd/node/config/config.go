@@ -55,6 +55,8 @@ type Daemon struct {
 	LogLevel      slog.Level
 	LogJSON       bool
 	Chain         Chain
+	// AcceptKeysend takes payments that no invoice asked for.
+	AcceptKeysend bool
 	// FreeSpaceFloor in bytes: with less the daemon neither starts nor goes on.
 	FreeSpaceFloor uint64
 	// Moved and AcceptLoss are confirmations for this start, which stand on the command line only.
@@ -85,6 +87,7 @@ func DaemonFlags(fs *pflag.FlagSet) {
 	fs.String("debuglevel", "info", "what is logged: debug, info, warn or error")
 	fs.String("logformat", "text", "how it is logged: text or json")
 	fs.Uint64("minfreespace", 256, "MiB of free disk below which the daemon stops before the disk is full")
+	fs.Bool("accept-keysend", false, "take payments that no invoice asked for")
 	chainFlags(fs)
 	fs.Bool("moved", false, "confirm that the data directory was moved, and that no copy of it is in use")
 	fs.Bool("accept-loss", false, "open a journal that has lost its newest commits")
@@ -105,6 +108,7 @@ func LoadDaemon(fs *pflag.FlagSet) (Daemon, error) {
 	d.Listen, _ = fs.GetString("listen")
 	d.RPCListen, _ = fs.GetString("rpclisten")
 	d.MetricsListen, _ = fs.GetString("metricslisten")
+	d.AcceptKeysend, _ = fs.GetBool("accept-keysend")
 	d.Moved, _ = fs.GetBool("moved")
 	d.AcceptLoss, _ = fs.GetBool("accept-loss")
 	if d.Listen == "" {
