@@ -124,7 +124,9 @@ func (h *holdings) update(u *channelpb.MonitorUpdate) {
 	if h.finished = h.finished || u.GetFinished(); h.finished {
 		h.local, h.remote, h.next = nil, nil, nil
 	}
-	h.forgetRemoved()
+	if h.finished || u.GetLocal() != nil || u.GetRemote() != nil || u.GetRevocation() != nil {
+		h.forgetRemoved()
+	}
 }
 
 func byID(p *channelpb.Preimage, id uint64) int { return cmp.Compare(p.GetId(), id) }
