@@ -43,6 +43,18 @@ func TestInvoices(t *testing.T) {
 	t.Logf("%d runs, %d lives in the runs by chance", runs.Load(), lives.Load())
 }
 
+// TestInvoicesEveryPrefix leaves, for one seed, nothing to chance about what a crash keeps.
+func TestInvoicesEveryPrefix(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, each(1, func(seed uint64) error {
+		_, failed, r := sim.EveryPrefix(seed, newInvoices(0))
+		if failed != nil {
+			return &failure{sim.Run(*failed, newInvoices(0)).Report(*failed, "TestInvoicesPlan")}
+		}
+		return r.Err
+	}))
+}
+
 // TestInvoicesSabotageIsFound: each rule of receiving that is broken must show.
 func TestInvoicesSabotageIsFound(t *testing.T) {
 	t.Parallel()
