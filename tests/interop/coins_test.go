@@ -105,7 +105,7 @@ func awaitBooks(t *testing.T, chain *node.Server, ours *node.Lightning, funded i
 		select {
 		case <-deadline:
 			require.FailNow(t, "the books do not balance", said)
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(500 * time.Millisecond):
 		}
 	}
 }
@@ -123,4 +123,27 @@ func nobodysAddress(t *testing.T) string {
 	address, err := btcutil.NewAddressWitnessPubKeyHash(make([]byte, 20), &chaincfg.RegressionNetParams)
 	require.NoError(t, err)
 	return address.EncodeAddress()
+}
+
+// TestTheChainServerGoesAway: the node goes on without it, stops in time, and starts without it.
+func TestTheChainServerGoesAway(t *testing.T) {
+	t.Parallel()
+	const funded = 500_000
+	chain := node.StartBtcd(t)
+	ours := node.StartStormcell(t, chain)
+	ours.Fund(chain, funded)
+	awaitBooks(t, chain, ours, funded)
+	chain.Stop()
+	require.EqualValues(t, funded, balanceOf(t, ours).ConfirmedBalance)
+	began := time.Now()
+	ours.Stop()
+	require.Less(t, time.Since(began), 5*time.Second)
+
+	ours.Start()
+	require.EqualValues(t, funded, balanceOf(t, ours).TotalBalance)
+	info, err := ours.GetInfo(ours.Context(), &lnrpc.GetInfoRequest{})
+	require.NoError(t, err)
+	require.False(t, info.SyncedToChain)
+	require.Zero(t, info.BlockHeight)
+	ours.Stop()
 }
