@@ -177,7 +177,7 @@ func TestWhatClientsOfLndExpect(t *testing.T) {
 	require.Equal(t, codes.Unimplemented, status.Code(
 		conn.Invoke(h.admin(t), "/lnrpc.Lightning/DescribeGraph", &lnrpc.GetInfoRequest{}, &lnrpc.GetInfoResponse{})))
 	require.Equal(t, codes.Unimplemented, status.Code(
-		conn.Invoke(h.admin(t), "/routerrpc.Router/SendPaymentV2", &lnrpc.GetInfoRequest{}, &lnrpc.GetInfoResponse{})))
+		conn.Invoke(h.admin(t), "/signrpc.Signer/SignOutputRaw", &lnrpc.GetInfoRequest{}, &lnrpc.GetInfoResponse{})))
 
 	// A stream that somebody reads does not keep the daemon from stopping.
 	_, err = node.StopDaemon(h.admin(t), &lnrpc.StopRequest{})

@@ -102,7 +102,9 @@ func anInvoice(t *testing.T) invoices.Info {
 		Network: backend.Regtest.Params(), Amount: 5_000_500, Timestamp: time.Unix(1_700_000_000, 0), PaymentHash: [32]byte{1},
 		PaymentSecret: [32]byte{2}, Description: "coffee", Expiry: time.Hour, FinalCLTVDelta: 80, Fallback: fallback,
 		Hints: [][]bolt11.HopHint{{hint}}, Features: invoices.Features(),
-	}, func(signed []byte) ([]byte, error) { return ecdsa.SignCompact(keyOf(1), chainhash.HashB(signed), true), nil })
+	}, func(signed []byte) ([]byte, error) {
+		return ecdsa.SignCompact(keyOf(1), chainhash.HashB(signed), true), nil
+	})
 	require.NoError(t, err)
 	hash, secret, preimage := [32]byte{1}, [32]byte{2}, [32]byte{3}
 	return invoices.Info{AddIndex: 7, SettleIndex: 9, Invoice: &pb.Invoice{

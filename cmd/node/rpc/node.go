@@ -11,10 +11,12 @@ import (
 
 	"stormcell/actors/channel"
 	invoices "stormcell/actors/invoice"
+	"stormcell/actors/payment"
 	"stormcell/actors/peerbook"
 	"stormcell/actors/wallet"
 	"stormcell/chain/backend"
 	chainwallet "stormcell/chain/wallet"
+	paymentpb "stormcell/messages/payment"
 	"stormcell/peer/wire"
 )
 
@@ -30,6 +32,7 @@ type Node struct {
 	Wallet   Wallet
 	Chain    Chain
 	Invoices Invoices
+	Payments Payments
 }
 
 // Peers are the connections to other nodes; peerbook.Client says what its methods do.
@@ -63,6 +66,17 @@ type Invoices interface {
 	Cancel(ctx context.Context, hash [32]byte) error
 	Subscribe(ctx context.Context, hash [32]byte, f func(invoices.Info) error) error
 	SubscribeAll(ctx context.Context, since invoices.Since, f func(invoices.Event) error) error
+}
+
+// Payments are payments by the node; payment.Client says what its methods do.
+type Payments interface {
+	Pay(ctx context.Context, hash [32]byte, want *paymentpb.Request) (*paymentpb.Payment, error)
+	Track(ctx context.Context, hash [32]byte, f func(*paymentpb.Payment) error) error
+	TrackAll(ctx context.Context, f func(*paymentpb.Payment) error) error
+	Abort(ctx context.Context, hash [32]byte) error
+	Delete(ctx context.Context, hash [32]byte, failedAttemptsOnly bool) error
+	List(ctx context.Context, sel payment.Selection) ([]*paymentpb.Payment, error)
+	Count(ctx context.Context, wanted func(*paymentpb.Listed) bool) (uint64, error)
 }
 
 // Channels are the node's channels; channel.Client says what its methods do.

@@ -21,6 +21,7 @@ import (
 	"stormcell/chain/wallet"
 	"stormcell/messages/lnrpc"
 	"stormcell/messages/lnrpc/invoicesrpc"
+	"stormcell/messages/lnrpc/routerrpc"
 )
 
 // Files in the data directory.
@@ -114,6 +115,7 @@ func New(o Options) (*Server, error) {
 	lnrpc.RegisterWalletUnlockerServer(s.grpc, &unlocker{server: s})
 	lnrpc.RegisterLightningServer(s.grpc, &lightning{server: s})
 	invoicesrpc.RegisterInvoicesServer(s.grpc, &holdInvoices{server: s})
+	routerrpc.RegisterRouterServer(s.grpc, &router{server: s})
 	return s, nil
 }
 

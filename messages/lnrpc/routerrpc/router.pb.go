@@ -40,13 +40,11 @@ type SendPaymentRequest struct {
 	// fee_limit_sat or fee_limit_msat is the most that is paid in fees; neither pays none.
 	FeeLimitSat int64 `protobuf:"varint,7,opt,name=fee_limit_sat,json=feeLimitSat,proto3" json:"fee_limit_sat,omitempty"`
 	// cltv_limit is the most blocks that the payment may be locked for; 0 leaves it to the node.
-	CltvLimit  int32              `protobuf:"varint,9,opt,name=cltv_limit,json=cltvLimit,proto3" json:"cltv_limit,omitempty"`
-	RouteHints []*lnrpc.RouteHint `protobuf:"bytes,10,rep,name=route_hints,json=routeHints,proto3" json:"route_hints,omitempty"`
+	CltvLimit int32 `protobuf:"varint,9,opt,name=cltv_limit,json=cltvLimit,proto3" json:"cltv_limit,omitempty"`
 	// dest_custom_records are for the payee; their types are 65536 or more.
 	DestCustomRecords map[uint64][]byte `protobuf:"bytes,11,rep,name=dest_custom_records,json=destCustomRecords,proto3" json:"dest_custom_records,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	AmtMsat           int64             `protobuf:"varint,12,opt,name=amt_msat,json=amtMsat,proto3" json:"amt_msat,omitempty"`
 	FeeLimitMsat      int64             `protobuf:"varint,13,opt,name=fee_limit_msat,json=feeLimitMsat,proto3" json:"fee_limit_msat,omitempty"`
-	LastHopPubkey     []byte            `protobuf:"bytes,14,opt,name=last_hop_pubkey,json=lastHopPubkey,proto3" json:"last_hop_pubkey,omitempty"`
 	// max_parts is the most HTLCs at once; 0 leaves it to the node.
 	MaxParts uint32 `protobuf:"varint,17,opt,name=max_parts,json=maxParts,proto3" json:"max_parts,omitempty"`
 	// no_inflight_updates tells of the end only.
@@ -57,8 +55,10 @@ type SendPaymentRequest struct {
 	PaymentAddr []byte `protobuf:"bytes,20,opt,name=payment_addr,json=paymentAddr,proto3" json:"payment_addr,omitempty"`
 	// max_shard_size_msat is the most that one HTLC carries; 0 is no bound.
 	MaxShardSizeMsat uint64 `protobuf:"varint,21,opt,name=max_shard_size_msat,json=maxShardSizeMsat,proto3" json:"max_shard_size_msat,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// cancelable makes no new attempts when the caller leaves.
+	Cancelable    bool `protobuf:"varint,24,opt,name=cancelable,proto3" json:"cancelable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SendPaymentRequest) Reset() {
@@ -147,13 +147,6 @@ func (x *SendPaymentRequest) GetCltvLimit() int32 {
 	return 0
 }
 
-func (x *SendPaymentRequest) GetRouteHints() []*lnrpc.RouteHint {
-	if x != nil {
-		return x.RouteHints
-	}
-	return nil
-}
-
 func (x *SendPaymentRequest) GetDestCustomRecords() map[uint64][]byte {
 	if x != nil {
 		return x.DestCustomRecords
@@ -173,13 +166,6 @@ func (x *SendPaymentRequest) GetFeeLimitMsat() int64 {
 		return x.FeeLimitMsat
 	}
 	return 0
-}
-
-func (x *SendPaymentRequest) GetLastHopPubkey() []byte {
-	if x != nil {
-		return x.LastHopPubkey
-	}
-	return nil
 }
 
 func (x *SendPaymentRequest) GetMaxParts() uint32 {
@@ -215,6 +201,13 @@ func (x *SendPaymentRequest) GetMaxShardSizeMsat() uint64 {
 		return x.MaxShardSizeMsat
 	}
 	return 0
+}
+
+func (x *SendPaymentRequest) GetCancelable() bool {
+	if x != nil {
+		return x.Cancelable
+	}
+	return false
 }
 
 type TrackPaymentRequest struct {
@@ -319,7 +312,7 @@ var File_messages_lnrpc_routerrpc_router_proto protoreflect.FileDescriptor
 
 const file_messages_lnrpc_routerrpc_router_proto_rawDesc = "" +
 	"\n" +
-	"%messages/lnrpc/routerrpc/router.proto\x12\trouterrpc\x1a\x1cmessages/lnrpc/invoice.proto\x1a\x1cmessages/lnrpc/payment.proto\"\xaf\x06\n" +
+	"%messages/lnrpc/routerrpc/router.proto\x12\trouterrpc\x1a\x1cmessages/lnrpc/payment.proto\"\xf4\x05\n" +
 	"\x12SendPaymentRequest\x12\x12\n" +
 	"\x04dest\x18\x01 \x01(\fR\x04dest\x12\x10\n" +
 	"\x03amt\x18\x02 \x01(\x03R\x03amt\x12!\n" +
@@ -329,19 +322,18 @@ const file_messages_lnrpc_routerrpc_router_proto_rawDesc = "" +
 	"\x0ftimeout_seconds\x18\x06 \x01(\x05R\x0etimeoutSeconds\x12\"\n" +
 	"\rfee_limit_sat\x18\a \x01(\x03R\vfeeLimitSat\x12\x1d\n" +
 	"\n" +
-	"cltv_limit\x18\t \x01(\x05R\tcltvLimit\x121\n" +
-	"\vroute_hints\x18\n" +
-	" \x03(\v2\x10.lnrpc.RouteHintR\n" +
-	"routeHints\x12d\n" +
+	"cltv_limit\x18\t \x01(\x05R\tcltvLimit\x12d\n" +
 	"\x13dest_custom_records\x18\v \x03(\v24.routerrpc.SendPaymentRequest.DestCustomRecordsEntryR\x11destCustomRecords\x12\x19\n" +
 	"\bamt_msat\x18\f \x01(\x03R\aamtMsat\x12$\n" +
-	"\x0efee_limit_msat\x18\r \x01(\x03R\ffeeLimitMsat\x12&\n" +
-	"\x0flast_hop_pubkey\x18\x0e \x01(\fR\rlastHopPubkey\x12\x1b\n" +
+	"\x0efee_limit_msat\x18\r \x01(\x03R\ffeeLimitMsat\x12\x1b\n" +
 	"\tmax_parts\x18\x11 \x01(\rR\bmaxParts\x12.\n" +
 	"\x13no_inflight_updates\x18\x12 \x01(\bR\x11noInflightUpdates\x12*\n" +
 	"\x11outgoing_chan_ids\x18\x13 \x03(\x04R\x0foutgoingChanIds\x12!\n" +
 	"\fpayment_addr\x18\x14 \x01(\fR\vpaymentAddr\x12-\n" +
-	"\x13max_shard_size_msat\x18\x15 \x01(\x04R\x10maxShardSizeMsat\x1aD\n" +
+	"\x13max_shard_size_msat\x18\x15 \x01(\x04R\x10maxShardSizeMsat\x12\x1e\n" +
+	"\n" +
+	"cancelable\x18\x18 \x01(\bR\n" +
+	"cancelable\x1aD\n" +
 	"\x16DestCustomRecordsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\x04R\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"h\n" +
@@ -373,23 +365,21 @@ var file_messages_lnrpc_routerrpc_router_proto_goTypes = []any{
 	(*TrackPaymentRequest)(nil),  // 1: routerrpc.TrackPaymentRequest
 	(*TrackPaymentsRequest)(nil), // 2: routerrpc.TrackPaymentsRequest
 	nil,                          // 3: routerrpc.SendPaymentRequest.DestCustomRecordsEntry
-	(*lnrpc.RouteHint)(nil),      // 4: lnrpc.RouteHint
-	(*lnrpc.Payment)(nil),        // 5: lnrpc.Payment
+	(*lnrpc.Payment)(nil),        // 4: lnrpc.Payment
 }
 var file_messages_lnrpc_routerrpc_router_proto_depIdxs = []int32{
-	4, // 0: routerrpc.SendPaymentRequest.route_hints:type_name -> lnrpc.RouteHint
-	3, // 1: routerrpc.SendPaymentRequest.dest_custom_records:type_name -> routerrpc.SendPaymentRequest.DestCustomRecordsEntry
-	0, // 2: routerrpc.Router.SendPaymentV2:input_type -> routerrpc.SendPaymentRequest
-	1, // 3: routerrpc.Router.TrackPaymentV2:input_type -> routerrpc.TrackPaymentRequest
-	2, // 4: routerrpc.Router.TrackPayments:input_type -> routerrpc.TrackPaymentsRequest
-	5, // 5: routerrpc.Router.SendPaymentV2:output_type -> lnrpc.Payment
-	5, // 6: routerrpc.Router.TrackPaymentV2:output_type -> lnrpc.Payment
-	5, // 7: routerrpc.Router.TrackPayments:output_type -> lnrpc.Payment
-	5, // [5:8] is the sub-list for method output_type
-	2, // [2:5] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	3, // 0: routerrpc.SendPaymentRequest.dest_custom_records:type_name -> routerrpc.SendPaymentRequest.DestCustomRecordsEntry
+	0, // 1: routerrpc.Router.SendPaymentV2:input_type -> routerrpc.SendPaymentRequest
+	1, // 2: routerrpc.Router.TrackPaymentV2:input_type -> routerrpc.TrackPaymentRequest
+	2, // 3: routerrpc.Router.TrackPayments:input_type -> routerrpc.TrackPaymentsRequest
+	4, // 4: routerrpc.Router.SendPaymentV2:output_type -> lnrpc.Payment
+	4, // 5: routerrpc.Router.TrackPaymentV2:output_type -> lnrpc.Payment
+	4, // 6: routerrpc.Router.TrackPayments:output_type -> lnrpc.Payment
+	4, // [4:7] is the sub-list for method output_type
+	1, // [1:4] is the sub-list for method input_type
+	1, // [1:1] is the sub-list for extension type_name
+	1, // [1:1] is the sub-list for extension extendee
+	0, // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_messages_lnrpc_routerrpc_router_proto_init() }
