@@ -31,7 +31,7 @@ interop: ## run the tests against other programs, which are built from their Go 
 	cd tests/interop && go vet ./... && go test ./... -count=1 -timeout 40m
 
 sim: ## simulate SEEDS=1000 seeds, from FIRST=0 on; a failure prints the command that replays it
-	SEEDS=$(SEEDS) go test ./tests/sim -run '^Test(Sim|Peers|Channels|Payments|Coins|Invoices)$$' -count=1 -v -timeout 60m
+	SEEDS=$(SEEDS) go test ./tests/sim -run '^Test(Sim|Peers|Channels|Payments|Pair|Coins|Invoices)$$' -count=1 -v -timeout 60m
 
 bench: ## measure the journal, the kernel and a channel beside the bare libraries
 	go run ./tests/bench

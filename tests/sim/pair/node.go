@@ -1,0 +1,291 @@
+package pair
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"slices"
+
+	"github.com/btcsuite/btcd/btcutil/hdkeychain"
+	"github.com/btcsuite/btcd/chaincfg"
+	"github.com/btcsuite/btcd/txscript"
+	btcwire "github.com/btcsuite/btcd/wire"
+	"google.golang.org/protobuf/proto"
+
+	"stormcell/actors/channel"
+	"stormcell/actors/durable"
+	"stormcell/actors/invoice"
+	"stormcell/actors/monitor"
+	"stormcell/actors/payment"
+	"stormcell/actors/registry"
+	"stormcell/actors/router"
+	"stormcell/chain/keys"
+	channelpb "stormcell/messages/channel"
+	invoicepb "stormcell/messages/invoice"
+	"stormcell/peer/wire"
+)
+
+// wallet provides funding transactions.
+const wallet durable.Address = "wallet/main"
+
+// node is one of the two: a sim.Process.
+type node struct {
+	*Pair
+	i       int
+	signer  keys.Signer
+	kernel  *durable.Kernel
+	phases  map[durable.Address]channelpb.Phase
+	numbers uint64 // of payments
+	read    reader // once all is at rest
+}
+
+func newNode(p *Pair, i int) *node {
+	secret := sha256.Sum256([]byte{byte(i)})
+	master, err := hdkeychain.NewMaster(secret[:], &chaincfg.RegressionNetParams)
+	if err != nil {
+		panic(err)
+	}
+	signer, err := keys.NewLocalSigner(master, 1, keys.Sequential)
+	if err != nil {
+		panic(err)
+	}
+	return &node{Pair: p, i: i, signer: signer, phases: map[durable.Address]channelpb.Phase{}}
+}
+
+func (n *node) id() [33]byte { return [33]byte(n.signer.NodeKey().SerializeCompressed()) }
+
+func (n *node) other() *node { return n.nodes[1-n.i] }
+
+// closeScript is where a node's funds go.
+func closeScript(i int) []byte {
+	script, err := txscript.NewScriptBuilder().AddOp(txscript.OP_0).AddData(bytes.Repeat([]byte{byte(i + 1)}, 20)).Script()
+	if err != nil {
+		panic(err)
+	}
+	return script
+}
+
+// Register implements sim.Process.
+func (n *node) Register(k *durable.Kernel) error {
+	n.kernel = k
+	clear(n.phases)
+	channels := channel.Kind()
+	channels.SnapshotEvery = 8
+	return errors.Join(
+		durable.Register(k, channels, &channel.Core{
+			Signer: n.signer, Policy: channel.DefaultPolicy(), Registry: registry.Address,
+			Resolver: func(in *channelpb.IncomingHTLC) durable.Address {
+				return invoice.Address([32]byte(in.GetPaymentHash()))
+			},
+		}),
+		durable.Register(k, monitor.Kind(), &monitor.Core{Signer: n.signer}),
+		durable.Register(k, registry.Kind(), registry.Core{Limits: registry.DefaultLimits()}),
+		durable.Register(k, invoice.Kind(), invoice.Core{
+			Network: &chaincfg.RegressionNetParams, ECDH: n.signer.ECDH, SignInvoice: n.signer.SignInvoice,
+			Height: func() uint32 { return height }, Policy: invoice.DefaultPolicy(),
+		}),
+		durable.Register(k, payment.Kind(), payment.Core{}),
+		durable.Register(k, payment.ShardKind(), payment.ShardCore{}),
+		durable.Register(k, durable.Kind{Name: wallet.Kind()}, wallets{}),
+	)
+}
+
+// Started implements sim.Process.
+func (n *node) Started() {
+	if n.other().kernel == nil {
+		return
+	}
+	n.connect()
+	for _, d := range n.deals {
+		for _, q := range slices.Clone(d.waits) {
+			if q.at == n {
+				n.askAgain(d, q)
+			}
+		}
+	}
+}
+
+// tell sends what may be lost.
+func (n *node) tell(to durable.Address, body any) { _ = n.kernel.Tell(to, 0, body) }
+
+// Victims implements sim.Process.
+func (n *node) Victims() []durable.Address { return []durable.Address{channelAt(n.slots[0])} }
+
+// Poison implements sim.Process: no message at all is more than a channel can bear.
+func (n *node) Poison() any { return channel.Received{Link: n.link} }
+
+// Release implements durable.World.
+func (n *node) Release(from durable.Address, session uint64, e durable.Effect) {
+	switch e := e.(type) {
+	case channel.SendWire:
+		n.carry(from, e)
+	case channel.Hangup:
+		n.fail("node %d hangs up: %v", n.i, e.Reason)
+	case channel.Publish:
+		if n.i == 0 { // the other only publishes what closes a channel that was never funded
+			n.funding[from] = e.Tx
+			n.confirm(from)
+			n.other().confirm(from)
+		}
+	case channel.WatchFunding:
+		n.confirm(from)
+	case payment.FindRoutes:
+		n.find(from, session, e)
+	case payment.Gather:
+		n.gather(from, session, e)
+	case invoice.Holding:
+		if e.On {
+			_ = n.kernel.Tell(from, session, invoice.Height{Height: height})
+		}
+	case payment.Changed, invoice.Changed, durable.Refused:
+	default:
+		n.fail("node %d: %s releases an unknown %T", n.i, from, e)
+	}
+}
+
+// confirm tells a channel that its funding is deep enough, if it was published.
+func (n *node) confirm(addr durable.Address) {
+	if tx := n.funding[addr]; tx != nil {
+		n.tell(addr, channel.FundingConfirmed{Tx: tx, Height: height - 100, TxIndex: 1})
+	}
+}
+
+// carry brings a message to the other side, if that connection is still there.
+func (n *node) carry(from durable.Address, e channel.SendWire) {
+	if e.Link != n.link || !n.connected {
+		return
+	}
+	data, err := wire.Encode(e.Message)
+	if err != nil {
+		n.fail("node %d sends %T: %w", n.i, e.Message, err)
+		return
+	}
+	m, err := wire.Decode(data)
+	switch m := m.(type) {
+	case nil:
+		n.fail("node %d sends %T: %w", n.i, e.Message, err)
+	case *wire.Warning:
+		n.fail("node %d warns: %s", n.i, m.Data)
+	case *wire.OpenChannel:
+		index := m.PendingChannelID[0]
+		n.other().tell(from, channel.Incoming{
+			Peer: n.id(), Link: n.link, KeyIndex: uint32(index), CloseScript: closeScript(1 - n.i), Height: height, Message: m,
+		})
+	default:
+		n.other().tell(from, channel.Received{Link: n.link, Message: m})
+	}
+}
+
+// find asks the channels what they can take, and the router.
+func (n *node) find(from durable.Address, session uint64, e payment.FindRoutes) {
+	var open []router.Channel
+	left := len(n.slots)
+	answered := func(index uint32, figures any) {
+		if b, ok := figures.(channel.Balances); ok && b.Sendable > 0 {
+			open = append(open, router.Channel{
+				Address: channelAt(index), Peer: n.other().id(), Scid: uint64(index), Minimum: 1, Sendable: b.Sendable,
+			})
+		}
+		if left--; left == 0 {
+			routes, err := router.Find(e.Query, open, height)
+			_ = n.kernel.Tell(from, session, payment.Found{Round: e.Round, Routes: routes, Err: err})
+		}
+	}
+	for _, index := range slices.Clone(n.slots) {
+		err := n.kernel.AskFunc(channelAt(index), channel.Figures{}, false, func(body any, _ error) { answered(index, body) })
+		if err != nil {
+			answered(index, nil)
+		}
+	}
+}
+
+// gather asks shards whether they live.
+func (n *node) gather(from durable.Address, session uint64, e payment.Gather) {
+	left := len(e.Shards)
+	for _, shard := range e.Shards {
+		answered := func(any, error) {
+			if left--; left == 0 {
+				_ = n.kernel.Tell(from, session, payment.Found{Round: e.Round})
+			}
+		}
+		if err := n.kernel.AskFunc(shard, payment.IsLive{}, false, answered); err != nil {
+			answered(nil, err)
+		}
+	}
+}
+
+// Ended implements durable.World: the connection goes with a channel's incarnation.
+func (n *node) Ended(addr durable.Address, _ uint64) {
+	if addr.Kind() == channel.Name && n.phases[addr] != channelpb.Phase_ABANDONED && n.phases[addr] != channelpb.Phase_NOWHERE {
+		n.connect()
+	}
+}
+
+// Observe implements sim.Process: a channel whose opening was abandoned is replaced.
+func (n *node) Observe(addr durable.Address, snapshot proto.Message) {
+	if made, ok := snapshot.(*invoicepb.Invoice); ok {
+		n.tellSecret(made)
+	}
+	s, ok := snapshot.(*channelpb.Snapshot)
+	if !ok {
+		return
+	}
+	before := n.phases[addr]
+	n.phases[addr] = s.GetPhase()
+	switch s.GetPhase() {
+	case channelpb.Phase_ABANDONED:
+		if n.i == 0 && before != channelpb.Phase_ABANDONED {
+			for _, index := range n.slots {
+				if channelAt(index) == addr {
+					n.replace(index)
+				}
+			}
+		}
+	case channelpb.Phase_CLOSING:
+		if n.funding[addr] != nil { // else the opener gave up the opening
+			n.fail("node %d closes %s: %s", n.i, addr, s.GetClosing().GetReason())
+		}
+	}
+}
+
+// tellSecret lets the payer know the secret of an invoice.
+func (n *node) tellSecret(made *invoicepb.Invoice) {
+	for _, d := range n.deals {
+		if bytes.Equal(made.GetPaymentHash(), d.hash[:]) {
+			d.secret = made.GetPaymentSecret()
+		}
+	}
+}
+
+// Quiet implements sim.Process: when the second node is at rest too, both nodes' books are held together.
+func (n *node) Quiet(read func(durable.Address) (proto.Message, error)) error {
+	n.read = read
+	if n.i == 0 {
+		return nil
+	}
+	return n.balance([2]reader{n.other().read, read})
+}
+
+// wallets is the core of a wallet that pays for every channel.
+type wallets struct{}
+
+func (wallets) Recover(durable.Address, proto.Message) (*struct{}, error) { return &struct{}{}, nil }
+func (wallets) Apply(*struct{}, proto.Message)                            {}
+func (wallets) Resume(*struct{}, durable.Env) durable.Outcome             { return durable.Outcome{} }
+func (wallets) Snapshot(*struct{}) proto.Message                          { return &channelpb.FundingUsed{} }
+
+func (wallets) Decide(_ *struct{}, m durable.Message, _ durable.Env) durable.Outcome {
+	want, ok := m.Body.(*channelpb.FundingWanted)
+	if !ok {
+		return durable.Outcome{}
+	}
+	tx := btcwire.NewMsgTx(2)
+	coin := sha256.Sum256([]byte(m.From))
+	tx.AddTxIn(&btcwire.TxIn{PreviousOutPoint: btcwire.OutPoint{Hash: coin}, Witness: btcwire.TxWitness{{1}}})
+	tx.AddTxOut(btcwire.NewTxOut(int64(want.GetAmountSat()), want.GetPkScript()))
+	var raw bytes.Buffer
+	if err := tx.Serialize(&raw); err != nil {
+		panic(err)
+	}
+	return durable.Outcome{Send: []durable.Envelope{{To: m.From, Body: &channelpb.FundingReady{Tx: raw.Bytes()}}}}
+}
