@@ -44,3 +44,24 @@ func TestChannelsOutliveTheirOpening(t *testing.T) {
 		require.Empty(t, h.takeReleased())
 	}
 }
+
+// TestChannelReadyWhileShuttingDown: a side that closes before the peer is ready still takes the peer's channel_ready.
+func TestChannelReadyWhileShuttingDown(t *testing.T) {
+	t.Parallel()
+	o := newOpening(t)
+	o.open(func(*Open) {})
+	o.rest()
+	h := o.hosts[1]
+	h.tell(Close{Script: scriptOf(1), FeeRate: 300})
+	h.step()
+	require.Equal(t, pb.Phase_SHUTTING_DOWN, h.state.phase)
+	point, err := o.hosts[0].core.Signer.CommitmentPoint(o.hosts[0].state.c.KeyIndex, 1)
+	require.NoError(t, err)
+	h.tell(Received{Link: h.state.link, Message: &wire.ChannelReady{
+		ChanID: h.state.c.ChannelID, NextPerCommitmentPoint: point,
+	}})
+	h.step() // it signs, or would
+	h.step()
+	require.True(t, h.state.setup.GetRemoteReady())
+	require.Equal(t, pb.Phase_SHUTTING_DOWN, h.state.phase)
+}

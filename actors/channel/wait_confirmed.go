@@ -74,9 +74,10 @@ func (t *turn) fundingUndone() error {
 	return nil
 }
 
-// readyReceived takes the peer's `channel_ready`, which it may send again and again.
+// readyReceived takes the peer's `channel_ready`, which it may send again and again. It counts while the channel shuts down
+// as well: the peer may have offered HTLCs before it hears of that.
 func (t *turn) readyReceived(m *wire.ChannelReady) error {
-	if t.setup.GetRemoteReady() || t.phase != pb.Phase_WAIT_CONFIRMED && t.phase != pb.Phase_WAIT_READY {
+	if t.setup.GetRemoteReady() {
 		return nil
 	}
 	ready := &pb.ReadyReceived{NextPoint: m.NextPerCommitmentPoint.SerializeCompressed()}
