@@ -192,7 +192,7 @@ func TestSendPayment(t *testing.T) {
 	preimage := bytes.Repeat([]byte{6}, 32)
 	out = &sink[lnrpc.Payment]{ctx: t.Context()}
 	require.NoError(t, r.SendPaymentV2(&routerrpc.SendPaymentRequest{
-		Dest: payee[:], Amt: 3, NoInflightUpdates: true,
+		Dest: payee[:], Amt: 3, NoInflightUpdates: true, MaxParts: 16,
 		DestCustomRecords: map[uint64][]byte{keysendRecord: preimage, 70_000: {2}, 65_536: {1}},
 	}, out))
 	require.Len(t, out.sent, 1)
@@ -201,7 +201,7 @@ func TestSendPayment(t *testing.T) {
 		Payee: &pb.Payee{
 			Node: payee[:], Keysend: preimage, Records: []*pb.Record{{Type: 65_536, Value: []byte{1}}, {Type: 70_000, Value: []byte{2}}},
 		},
-		AmountMsat: 3000, FinalDelta: 18,
+		AmountMsat: 3000, FinalDelta: 18, MaxParts: 1,
 	}, node.paid[1]), node.paid[1])
 
 	// Who leaves a payment that can be cancelled aborts it.

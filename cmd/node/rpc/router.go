@@ -177,6 +177,9 @@ func fromFields(r *routerrpc.SendPaymentRequest, want *pb.Request) ([32]byte, er
 		want.FinalDelta = bolt11.DefaultFinalCLTVDelta
 	}
 	want.Payee = &pb.Payee{Node: r.Dest, Secret: r.PaymentAddr}
+	if len(r.PaymentAddr) == 0 {
+		want.MaxParts = 1 // nothing would hold several together
+	}
 	preimage, keysend := r.DestCustomRecords[keysendRecord]
 	if !keysend {
 		return parseHash("payment_hash", r.PaymentHash)
@@ -187,6 +190,9 @@ func fromFields(r *routerrpc.SendPaymentRequest, want *pb.Request) ([32]byte, er
 	hash := sha256.Sum256(preimage)
 	if len(r.PaymentHash) > 0 && !slices.Equal(hash[:], r.PaymentHash) {
 		return hash, status.Error(codes.InvalidArgument, "the keysend preimage does not open payment_hash")
+	}
+	if r.MaxShardSizeMsat != 0 {
+		return hash, status.Error(codes.InvalidArgument, "keysend payments cannot specify a max shard amount")
 	}
 	want.Payee.Keysend = preimage
 	return hash, nil
