@@ -38,6 +38,8 @@ const sweepStep = 1000
 // Core is the logic of all monitors of a node.
 type Core struct {
 	Signer keys.Signer
+	// MaxKept is how many pieces of news one commit consumes; 100 when it is zero.
+	MaxKept int
 }
 
 var _ durable.Core[*State] = (*Core)(nil)
@@ -89,7 +91,7 @@ func (*Core) Resume(s *State, _ durable.Env) durable.Outcome {
 func (c *Core) Decide(s *State, m durable.Message, env durable.Env) durable.Outcome {
 	switch body := m.Body.(type) {
 	case *channelpb.MonitorUpdate, *channelpb.Recorded:
-		return s.take(m, body.(proto.Message), env.Self())
+		return c.take(s, m, body.(proto.Message), env.Self())
 	case Holdings:
 		return durable.Outcome{Release: []durable.Effect{durable.Reply{To: m.Asker, Body: proto.CloneOf(s.now.snapshot())}}}
 	case Latest:
@@ -109,11 +111,15 @@ func (c *Core) Decide(s *State, m durable.Message, env durable.Env) durable.Outc
 }
 
 // take leaves news in the inbox, or consumes all that is there.
-func (s *State) take(m durable.Message, news proto.Message, self durable.Address) durable.Outcome {
+func (c *Core) take(s *State, m durable.Message, news proto.Message, self durable.Address) durable.Outcome {
+	most := c.MaxKept
+	if most == 0 {
+		most = maxKept
+	}
 	revoked := s.now.column(news, self)
 	size := proto.Size(news)
 	first, last := s.now.contract == nil, s.now.finished || finishes(news)
-	if !first && !last && len(s.refs)+1 < maxKept && s.bytes+size < maxKeptBytes {
+	if !first && !last && len(s.refs)+1 < most && s.bytes+size < maxKeptBytes {
 		return durable.Outcome{Keep: true, Stage: []proto.Message{&kept{Message: news, ref: m.ID, size: size, revoked: revoked}}}
 	}
 	out := durable.Outcome{Events: []proto.Message{news, &pb.Folded{}}, Put: s.revoked, Also: s.refs}

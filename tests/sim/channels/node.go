@@ -46,7 +46,7 @@ func newNode(c *Channels, i int) *node {
 	if err != nil {
 		panic(err)
 	}
-	n := &node{Channels: c, i: i, monitor: &monitor.Core{Signer: signer}}
+	n := &node{Channels: c, i: i, monitor: &monitor.Core{Signer: signer, MaxKept: 1 + c.rng.IntN(20)}}
 	n.core = &channel.Core{
 		Signer: signer, Policy: channel.DefaultPolicy(),
 		Resolver: func(*channelpb.IncomingHTLC) durable.Address { return "payee/main" }, Registry: registry.Address,
