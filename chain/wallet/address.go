@@ -2,8 +2,10 @@ package wallet
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/btcsuite/btcd/btcutil"
+	"github.com/btcsuite/btcwallet/chain"
 	"github.com/btcsuite/btcwallet/waddrmgr"
 	"github.com/btcsuite/btcwallet/walletdb"
 )
@@ -31,6 +33,9 @@ func (b Branch) scope() waddrmgr.KeyScope {
 }
 
 func (b Branch) change() bool { return b == ChangeWitness || b == ChangeTaproot }
+
+// notifyPatience is how long a chain's server may take to hear of an address.
+const notifyPatience = 2 * time.Second
 
 // addressBucket is where btcwallet keeps its addresses.
 var addressBucket = []byte("waddrmgr")
@@ -84,11 +89,24 @@ func (w *Wallet) derive(branch Branch, index uint32) (btcutil.Address, error) {
 		return nil, err
 	}
 	if client := w.btc.ChainClient(); client != nil && from <= index {
-		if err := client.NotifyReceived(fresh); err != nil {
-			return nil, err
-		}
+		return wanted, notify(client, fresh)
 	}
 	return wanted, nil
+}
+
+// notify asks the chain's server for payments to addresses. One that is away lets the call wait: when it is back btcwallet asks
+// it for all addresses, so that nobody has to wait for that.
+func notify(client chain.Interface, addresses []btcutil.Address) error {
+	asked := make(chan error, 1)
+	go func() { asked <- client.NotifyReceived(addresses) }()
+	patience := time.NewTimer(notifyPatience)
+	defer patience.Stop()
+	select {
+	case err := <-asked:
+		return err
+	case <-patience.C:
+		return nil
+	}
 }
 
 // Known is how many addresses of a branch the wallet looks for. After a restore from the words these are those that were ever

@@ -23,8 +23,8 @@ type Transaction struct {
 	Received, Spent btcutil.Amount
 	// OurInputs and OurOutputs are the indexes of those that are the wallet's.
 	OurInputs, OurOutputs []uint32
-	Fee             btcutil.Amount // 0 if not all inputs are the wallet's: then it is not known
-	Label           string
+	Fee                   btcutil.Amount // 0 if not all inputs are the wallet's: then it is not known
+	Label                 string
 }
 
 // Transactions are all that the wallet knows of, the oldest block first, and those in no block last.

@@ -135,6 +135,8 @@ func TestTheChainServerGoesAway(t *testing.T) {
 	awaitBooks(t, chain, ours, funded)
 	chain.Stop()
 	require.EqualValues(t, funded, balanceOf(t, ours).ConfirmedBalance)
+	_, err := ours.NewAddress(ours.Context(), &lnrpc.NewAddressRequest{Type: lnrpc.AddressType_TAPROOT_PUBKEY})
+	require.NoError(t, err)
 	began := time.Now()
 	ours.Stop()
 	require.Less(t, time.Since(began), 5*time.Second)
