@@ -173,6 +173,23 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+func TestProfiles(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	p := h.start(t, "--pprof=127.0.0.1:0")
+	at := p.waitFor(t, "serving profiles")["address"].(string)
+	answer, err := http.Get("http://" + at + "/debug/pprof/goroutine?debug=1")
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "goroutine profile: total")
+
+	r := finish(t, command(newHome(t), "start", "--pprof=0.0.0.0:0"), "")
+	require.Equal(t, 2, r.code)
+	require.Contains(t, r.err, "pprof")
+}
+
 // TestJournalFailureEndsTheDaemon fills the disk under a daemon, in a file system that nobody else fills.
 func TestJournalFailureEndsTheDaemon(t *testing.T) {
 	t.Parallel()

@@ -52,6 +52,7 @@ type Daemon struct {
 	Listen        string // host:port for peers
 	RPCListen     string // host:port for clients
 	MetricsListen string // host:port for Prometheus; empty for none
+	ProfileListen string // host:port on loopback for Go's profiler; empty for none
 	LogLevel      slog.Level
 	LogJSON       bool
 	Chain         Chain
@@ -84,6 +85,7 @@ func DaemonFlags(fs *pflag.FlagSet) {
 	fs.String("listen", "", "host:port for peers (default all addresses, the network's usual port)")
 	fs.String("rpclisten", "127.0.0.1:10009", "host:port for clients: gRPC, over TLS, with a macaroon")
 	fs.String("metricslisten", "", "host:port for Prometheus, without TLS (default none)")
+	fs.String("pprof", "", "host:port for Go's profiler, on this machine only (default none)")
 	fs.String("debuglevel", "info", "what is logged: debug, info, warn or error")
 	fs.String("logformat", "text", "how it is logged: text or json")
 	fs.Uint64("minfreespace", 256, "MiB of free disk below which the daemon stops before the disk is full")
@@ -108,6 +110,7 @@ func LoadDaemon(fs *pflag.FlagSet) (Daemon, error) {
 	d.Listen, _ = fs.GetString("listen")
 	d.RPCListen, _ = fs.GetString("rpclisten")
 	d.MetricsListen, _ = fs.GetString("metricslisten")
+	d.ProfileListen, _ = fs.GetString("pprof")
 	d.AcceptKeysend, _ = fs.GetBool("accept-keysend")
 	d.Moved, _ = fs.GetBool("moved")
 	d.AcceptLoss, _ = fs.GetBool("accept-loss")
@@ -120,6 +123,9 @@ func LoadDaemon(fs *pflag.FlagSet) (Daemon, error) {
 		if _, _, err := net.SplitHostPort(value); err != nil && value != "" {
 			return Daemon{}, wrong(fmt.Errorf("%s: %q is not host:port", name, value))
 		}
+	}
+	if d.ProfileListen != "" && !isLoopback(d.ProfileListen) {
+		return Daemon{}, wrong(fmt.Errorf("pprof: %q is not an IP address of this machine's loopback and a port", d.ProfileListen))
 	}
 	level, _ := fs.GetString("debuglevel")
 	if err := d.LogLevel.UnmarshalText([]byte(level)); err != nil {
@@ -139,6 +145,12 @@ func LoadDaemon(fs *pflag.FlagSet) (Daemon, error) {
 		return Daemon{}, wrong(err)
 	}
 	return d, nil
+}
+
+// isLoopback tells whether only programs of this machine reach an address.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && net.ParseIP(host).IsLoopback()
 }
 
 // LoadClient gives what a client command's flags, the environment and the file say. Its errors are faults.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
@@ -33,8 +34,9 @@ type daemon struct {
 	journal *persistence.Badger
 	server  *rpc.Server
 	metrics *metrics
-	chain   *chain     // nil until unlocked
-	node    *node.Node // likewise
+	profile *http.Server // nil if nobody asks
+	chain   *chain       // nil until unlocked
+	node    *node.Node   // likewise
 
 	unlocked chan wallet.Seed
 	failed   chan error // something that the daemon cannot be without has ended
@@ -85,6 +87,9 @@ func (d *daemon) listen(stop func()) error {
 	}
 	if d.metrics, err = serveMetrics(d.config.MetricsListen, d.journal, d.log, d.fail); err != nil {
 		return fault.New(fault.Failed, err, "Choose another address with --metricslisten.")
+	}
+	if d.profile, err = serveProfile(d.config.ProfileListen, d.log, d.fail); err != nil {
+		return fault.New(fault.Failed, err, "Choose another address with --pprof.")
 	}
 	go func() {
 		if err := d.server.Serve(); err != nil {
@@ -186,6 +191,9 @@ func (d *daemon) close() error {
 		err = errors.Join(err, d.chain.close(ctx))
 	}
 	d.metrics.close()
+	if d.profile != nil {
+		_ = d.profile.Close()
+	}
 	err = errors.Join(err, d.journal.Close())
 	if err != nil {
 		d.log.Error("stopped badly", "error", err)
