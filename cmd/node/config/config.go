@@ -56,6 +56,7 @@ type Daemon struct {
 	LogLevel      slog.Level
 	LogJSON       bool
 	Chain         Chain
+	Channels      Channels
 	// AcceptKeysend takes payments that no invoice asked for.
 	AcceptKeysend bool
 	// FreeSpaceFloor in bytes: with less the daemon neither starts nor goes on.
@@ -90,6 +91,7 @@ func DaemonFlags(fs *pflag.FlagSet) {
 	fs.String("logformat", "text", "how it is logged: text or json")
 	fs.Uint64("minfreespace", 256, "MiB of free disk below which the daemon stops before the disk is full")
 	fs.Bool("accept-keysend", false, "take payments that no invoice asked for")
+	channelFlags(fs)
 	chainFlags(fs)
 	fs.Bool("moved", false, "confirm that the data directory was moved, and that no copy of it is in use")
 	fs.Bool("accept-loss", false, "open a journal that has lost its newest commits")
@@ -141,6 +143,9 @@ func LoadDaemon(fs *pflag.FlagSet) (Daemon, error) {
 		return Daemon{}, wrong(errors.New("minfreespace: want 1 MiB to 1 PiB: a full disk would kill the daemon"))
 	}
 	d.FreeSpaceFloor = mib << 20
+	if d.Channels, err = loadChannels(fs); err != nil {
+		return Daemon{}, wrong(err)
+	}
 	if d.Chain, err = loadChain(fs, common); err != nil {
 		return Daemon{}, wrong(err)
 	}

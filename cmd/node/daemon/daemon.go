@@ -145,7 +145,8 @@ func (d *daemon) start(ctx context.Context, s wallet.Seed) error {
 	d.node, err = node.Start(ctx, node.Options{
 		Journal: d.journal, Signer: signer, Network: d.config.Network.Params(), Listen: d.config.Listen, Log: d.log,
 		Backend: d.chain.backend, Wallet: d.chain.wallet, FallbackFeeRate: d.config.Chain.FallbackFeeRate,
-		AcceptKeysend: d.config.AcceptKeysend,
+		AcceptKeysend: d.config.AcceptKeysend, MaxCommitFeeRate: d.config.Channels.MaxCommitFeeRate,
+		Pending: d.config.Channels.Pending,
 	})
 	if err != nil {
 		if errors.Is(err, persistence.ErrClosed) {
