@@ -17,14 +17,15 @@ const Format = 1
 
 // Badger is the journal on disk.
 type Badger struct {
-	opts   Options
-	log    *slog.Logger
-	db     *badger.DB
-	lock   *os.File
-	head   *headFile
-	origin Origin
-	spans  *spanWriter
-	limit  batchLimit
+	opts    Options
+	log     *slog.Logger
+	db      *badger.DB
+	lock    *os.File
+	head    *headFile
+	doubt   Doubt
+	mayLack bool // commits may be missing
+	spans   *spanWriter
+	limit   batchLimit
 
 	durable atomic.Uint64
 	// readers counts what uses db. It grows only while closed is unset.
@@ -110,8 +111,8 @@ func (b *Badger) Last() LSN {
 // Durable implements Journal.
 func (b *Badger) Durable() LSN { return LSN(b.durable.Load()) }
 
-// Origin tells whether the journal lies where it recorded.
-func (b *Badger) Origin() Origin { return b.origin }
+// Doubt tells whether the journal may be an old copy.
+func (b *Badger) Doubt() Doubt { return b.doubt }
 
 // Close implements Journal. On a journal that has failed it returns the reason.
 func (b *Badger) Close() error {

@@ -45,7 +45,7 @@ func (b *Badger) load(head *headMark) error {
 	} else if err := b.checkHead(head, [journalIDSize]byte(f.meta.JournalId), f.mark); err != nil {
 		return err
 	}
-	if err := b.settleOrigin(f.meta, place); err != nil {
+	if err := b.settleDoubt(f.meta, place); err != nil {
 		return err
 	}
 	if b.spans, err = newSpanWriter(b.db.Opts().Dir, f.span); err != nil {
@@ -121,6 +121,7 @@ func (b *Badger) readHead() (*headMark, error) {
 	head, err := readHeadFile(b.opts.Dir)
 	if errors.Is(err, errHeadBroken) && b.opts.AcceptLoss {
 		b.log.Warn("journal's HEAD file is broken and will be written anew", "err", err)
+		b.mayLack = true
 		return nil, nil
 	}
 	return head, err
@@ -132,6 +133,7 @@ func (b *Badger) checkHead(head *headMark, id [journalIDSize]byte, mark LSN) err
 	if head == nil {
 		if mark != 0 {
 			b.log.Warn("journal has no HEAD file: whether it lost commits cannot be told", "path", path, "lsn", mark)
+			b.mayLack = true
 		}
 		return nil
 	}
@@ -149,24 +151,8 @@ func (b *Badger) checkHead(head *headMark, id [journalIDSize]byte, mark LSN) err
 	}
 	if err != nil && b.opts.AcceptLoss {
 		b.log.Warn("journal opens although commits may be lost, as the operator asked", "err", err)
+		b.mayLack = true
 		return nil
 	}
 	return err
-}
-
-// settleOrigin compares where the journal lies with where it should.
-func (b *Badger) settleOrigin(meta *journal.Meta, place Place) error {
-	b.origin = Origin{Recorded: Place{Directory: meta.Directory, Machine: meta.Machine}, Found: place}
-	if !b.origin.Moved() {
-		return nil
-	}
-	if !b.opts.ConfirmMove {
-		b.log.Warn("journal lies elsewhere than it recorded",
-			"recorded", b.origin.Recorded.Directory, "recorded machine", b.origin.Recorded.Machine,
-			"found", place.Directory, "machine", place.Machine)
-		return nil
-	}
-	meta.Directory, meta.Machine = place.Directory, place.Machine
-	b.origin.Recorded = place
-	return b.storeMeta(meta)
 }

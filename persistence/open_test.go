@@ -153,43 +153,6 @@ func TestHeadFile(t *testing.T) {
 	}
 }
 
-func TestOrigin(t *testing.T) {
-	t.Parallel()
-	dir := filled(t, 1)
-	b := openBadger(t, testOptions(dir))
-	require.False(t, b.Origin().Moved())
-	require.NotEmpty(t, b.Origin().Found.Machine)
-	require.NoError(t, b.Close())
-
-	moved := filepath.Join(t.TempDir(), "moved")
-	require.NoError(t, os.Rename(dir, moved))
-	for range 2 {
-		b = openBadger(t, testOptions(moved))
-		require.True(t, b.Origin().Moved())
-		require.Equal(t, b.Origin().Recorded.Machine, b.Origin().Found.Machine)
-		require.NotEqual(t, b.Origin().Recorded.Directory, b.Origin().Found.Directory)
-		require.NoError(t, b.Close())
-	}
-	o := testOptions(moved)
-	o.ConfirmMove = true
-	b = openBadger(t, o)
-	require.False(t, b.Origin().Moved())
-	require.NoError(t, b.Close())
-	b = openBadger(t, testOptions(moved))
-	require.False(t, b.Origin().Moved())
-	require.NoError(t, b.Close())
-
-	edit(t, moved, func(txn *badger.Txn) error {
-		meta, _, err := getOwn[*journal.Meta](txn, []byte(metaKey))
-		if err != nil {
-			return err
-		}
-		meta.Machine = "elsewhere"
-		return plant(metaKey, encodeOwn(meta))(txn)
-	})
-	require.True(t, openBadger(t, testOptions(moved)).Origin().Moved())
-}
-
 func TestFreeSpaceFloor(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -23,8 +23,11 @@ type Options struct {
 	// AcceptLoss opens a journal that has lost its newest acknowledged commits, or whose HEAD file is broken or belongs to
 	// another journal. It is for an operator who has read the error and decided.
 	AcceptLoss bool
-	// ConfirmMove records the directory and machine where the journal was found as where it belongs.
+	// ConfirmMove says that a journal found elsewhere than it recorded was moved, and that no other copy of it was used: that
+	// is no doubt, or is none any more.
 	ConfirmMove bool
+	// Restored says that the journal is an old copy: that is a doubt.
+	Restored bool
 	// VerifyUpTo is the size of the tables in bytes (default 1 GiB) up to which every block is checked before the journal
 	// opens. A larger journal is checked in the background once it is open, and fails if a table is broken.
 	VerifyUpTo uint64

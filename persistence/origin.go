@@ -11,15 +11,6 @@ type Place struct {
 	Directory, Machine string
 }
 
-// Origin compares where a journal was created, or last confirmed to be, with where it was found. A journal that moved may
-// be an old copy of one that went on elsewhere.
-type Origin struct {
-	Recorded, Found Place
-}
-
-// Moved tells whether the journal lies elsewhere than it recorded.
-func (o Origin) Moved() bool { return o.Recorded != o.Found }
-
 // findPlace names the directory and this machine.
 func findPlace(dir string) (Place, error) {
 	directory, err := filepath.Abs(dir)

@@ -21,6 +21,8 @@ const Name = "channel"
 type Core struct {
 	Signer keys.Signer
 	Policy Policy
+	// Doubt numbers the last doubt about the node's data, 0 for none: see doubt.go.
+	Doubt uint64
 	// Resolver names who is told of an irrevocable HTLC of the peer, and will resolve it. It depends on the HTLC alone.
 	Resolver func(*pb.IncomingHTLC) durable.Address
 	// Registry is told where each channel stands; nobody is if it is empty.

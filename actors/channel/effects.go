@@ -56,6 +56,9 @@ type (
 	}
 	// Publish broadcasts a transaction, again and again until it or a conflicting one confirms.
 	Publish struct{ Tx *btcwire.MsgTx }
+	// Withheld says why our commitment would be published, were it not in doubt whether it is the latest; Proved, that it is.
+	Withheld struct{ Reason string }
+	Proved   struct{}
 	// WatchFunding asks for FundingConfirmed, FundingUndone and FundingSpent, from a height on.
 	WatchFunding struct {
 		Outpoint btcwire.OutPoint

@@ -19,12 +19,17 @@ func (t *turn) fail(why *pb.Closing) {
 	if t.phase >= pb.Phase_CLOSING {
 		return
 	}
+	if t.isDoubted() && !why.GetBehind() {
+		t.withhold(why.GetReason())
+		return
+	}
 	t.event(&pb.Failed{Closing: why})
 	t.refuseAllWaiting(refuse(pb.RefusalCode_NOT_OPEN, "the channel is closing"))
 	t.stage(&pb.Unlinked{})
 	if why.GetBehind() {
 		t.monitor(&pb.MonitorUpdate{Behind: true})
 	} else {
+		t.monitor(&pb.MonitorUpdate{Vouched: forGood})
 		t.publishLatest()
 	}
 }
@@ -38,6 +43,10 @@ func (t *turn) forceClose() error {
 	if t.c == nil || t.phase >= pb.Phase_CLOSING || t.phase == pb.Phase_ABANDONED {
 		return notOpen(t.phase)
 	}
+	if t.isDoubted() {
+		return refuse(pb.RefusalCode_DOUBTED, "this node's data may be an old copy, and then its commitment would lose all that is "+
+			"in the channel: it can be published once the peer has connected and shown that it knows of no newer one")
+	}
 	why := &pb.Closing{Reason: "closed by the user"}
 	t.write(t.wireError(errors.New(why.GetReason())))
 	t.fail(why)
@@ -47,7 +56,7 @@ func (t *turn) forceClose() error {
 
 // publish publishes once more what closes the channel.
 func (t *turn) publish() {
-	if !t.closing.GetBehind() {
+	if !t.closing.GetBehind() && !t.closing.GetUnproven() {
 		t.publishLatest()
 	}
 }
@@ -92,7 +101,9 @@ func (t *turn) fundingSpent(body FundingSpent) error {
 	if t.phase == pb.Phase_CLOSING {
 		return nil
 	}
-	t.event(&pb.Failed{Closing: &pb.Closing{Reason: fmt.Sprintf("transaction %s spent the funding", body.Tx.TxHash())}})
+	t.event(&pb.Failed{Closing: &pb.Closing{
+		Reason: fmt.Sprintf("transaction %s spent the funding", body.Tx.TxHash()), Unproven: t.isDoubted(),
+	}})
 	t.refuseAllWaiting(refuse(pb.RefusalCode_NOT_OPEN, "the channel is closed"))
 	t.stage(&pb.Unlinked{})
 	return nil
@@ -131,7 +142,7 @@ func (t *turn) heightSeen(height uint32) error {
 	if t.c == nil || t.forget(height) || t.phase >= pb.Phase_CLOSING {
 		return nil
 	}
-	if why := t.c.overdue(height, &t.Policy); why != "" {
+	if why := t.c.overdue(height, &t.Policy); why != "" && t.withheld == "" {
 		t.write(t.wireError(errors.New(why)))
 		t.fail(&pb.Closing{Reason: why})
 		return nil

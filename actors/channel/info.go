@@ -66,8 +66,12 @@ type Info struct {
 	// it, newest last; ClosedBy is the one in a block, zero until there is one.
 	CloseReason string
 	Behind      bool // we lost state, and wait for the peer to close
-	ClosingTxs  []chainhash.Hash
-	ClosedBy    chainhash.Hash
+	// Doubted: what we know of the channel may be outdated. Until the peer shows that it is not, no commitment of ours is
+	// published. Withheld is why one would have been.
+	Doubted    bool
+	Withheld   string
+	ClosingTxs []chainhash.Hash
+	ClosedBy   chainhash.Hash
 }
 
 // describe answers who asks for an Info. What only the shell knows, it adds.
@@ -85,6 +89,7 @@ func (t *turn) describe() error {
 		Capacity:  btcutil.Amount(s.GetCapacitySat()), Push: wire.MilliSatoshi(s.GetPushMsat()),
 		FeeRate: fees.SatPerKW(s.GetSatPerKw()), ConfirmationsWanted: max(s.GetMinimumDepth(), 1),
 		ClosesByUs: len(t.shutdown.GetLocalScript()) > 0, CloseReason: t.closing.GetReason(), Behind: t.closing.GetBehind(),
+		Doubted: t.isDoubted(), Withheld: t.withheld,
 	}
 	info.LocalTerms, info.RemoteTerms = termsOf(contract.GetLocal()), termsOf(contract.GetRemote())
 	if info.CloseScript, info.Committed = s.GetLocalShutdown(), true; len(info.CloseScript) == 0 {

@@ -148,6 +148,7 @@ func (t *turn) reestablished(m *wire.ChannelReestablish) error {
 	case err != nil:
 		return err
 	}
+	t.vouch()
 	t.stage(&pb.Synced{})
 	if t.setup.GetScid() != 0 && t.c.LocalNumber == 0 && m.NextCommitment == 1 {
 		if err := t.sayReady(t.setup.GetLocalAlias()); err != nil {

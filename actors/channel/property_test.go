@@ -49,7 +49,10 @@ func newPair(t rapid.TB, f fixture) *pair {
 	commitments := f.commitments(t, cores)
 	p := &pair{t: t, asked: map[uint64]*payment{}, met: map[[3]int]bool{}}
 	for i := range p.hosts {
-		p.hosts[i] = newHost(t, "channel/test", cores[i], &pb.Snapshot{Phase: pb.Phase_NORMAL, Commitments: commitments[i].proto()})
+		p.hosts[i] = newHost(t, "channel/test", cores[i], &pb.Snapshot{
+			Phase: pb.Phase_NORMAL, Commitments: commitments[i].proto(), Setup: &pb.Setup{Scid: 1, RemoteReady: true, LocalAlias: 5},
+		})
+		p.hosts[i].takeReleased()
 	}
 	return p
 }
@@ -92,6 +95,10 @@ func (p *pair) turn(i int) bool {
 		case Hangup:
 			p.t.Fatalf("host %d hangs up: %v", i, e.Reason)
 		case durable.Reply:
+		case WatchFunding:
+			if p.world != nil {
+				p.world(i, e)
+			}
 		default:
 			require.True(p.t, p.world != nil && p.world(i, e), "host %d releases %T", i, e)
 		}

@@ -155,9 +155,9 @@ func (t *turn) begin(s *pb.Setup, c *Commitments, signature wire.Sig) error {
 	a.Signature = signature
 	t.event(&pb.Funded{Setup: s, Commitments: c.proto()})
 	t.monitor(&pb.MonitorUpdate{
-		Contract: s.GetContract(),
-		Remote:   c.signedCommitment(Remote, 0, remoteLatest, c.RemotePoint, nil),
-		Local:    c.signedCommitment(Local, 0, localLatest, first.Point, []*pb.Signatures{signaturesProto(signature, nil)}),
+		Contract: s.GetContract(), Vouched: s.GetVouched(),
+		Remote: c.signedCommitment(Remote, 0, remoteLatest, c.RemotePoint, nil),
+		Local:  c.signedCommitment(Local, 0, localLatest, first.Point, []*pb.Signatures{signaturesProto(signature, nil)}),
 	})
 	t.stage(&pb.Synced{})
 	t.release(watchFunding(s, c))

@@ -35,6 +35,7 @@ type State struct {
 	batch      []*wire.CommitSig
 	waiting    []*waiting // adds in the inbox that no commitment carries yet
 	height     uint32     // of the chain; 0 while unknown
+	withheld   string     // why our commitment would be published, were it not in doubt
 	// firstHeight is the first that this incarnation has seen.
 	firstHeight uint32
 }
@@ -145,6 +146,9 @@ func (s *State) apply(event proto.Message) {
 		s.c.revoked(ev)
 	case *pb.Failed:
 		s.phase, s.closing = pb.Phase_CLOSING, ev.GetClosing()
+	case *pb.Vouched:
+		s.changeSetup(func(p *pb.Setup) { p.Vouched = ev.GetDoubt() })
+		s.withheld = ""
 	case *pb.SetupChanged:
 		s.phase, s.setup = ev.GetPhase(), ev.GetSetup()
 	case *pb.Funded:
@@ -198,6 +202,8 @@ func (s *State) applyStaged(event proto.Message) {
 		if s.height = ev.GetHeight(); s.firstHeight == 0 {
 			s.firstHeight = s.height
 		}
+	case *pb.Withheld:
+		s.withheld = ev.GetReason()
 	case *pb.ShutdownSaid:
 		s.said[sideOf(ev.GetBy())] = true
 	case *offered:

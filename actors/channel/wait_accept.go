@@ -34,7 +34,7 @@ func (t *turn) open(body Open) error {
 		TemporaryId: body.TemporaryID[:], Contract: contract, CapacitySat: uint64(body.Capacity), PushMsat: uint64(body.Push),
 		SatPerKw: uint32(body.FeeRate), FundingSatPerKw: uint32(body.FundingFeeRate), Announce: body.Announce,
 		ChannelType: channelType(body.ScidAlias), LocalShutdown: body.ShutdownScript, LocalFundingKey: fundingKey,
-		Funder: string(body.Funder), CloseScript: body.CloseScript,
+		Funder: string(body.Funder), CloseScript: body.CloseScript, Vouched: t.Doubt,
 	}
 	message, err := t.openChannel(setup, terms)
 	if err != nil {

@@ -34,6 +34,7 @@ func (t *turn) incoming(body Incoming) error {
 		PushMsat: uint64(m.PushAmount), SatPerKw: m.FeePerKiloWeight, Announce: m.ChannelFlags&lnwire.FFAnnounceChannel != 0,
 		ChannelType: peer.channelType, LocalShutdown: body.ShutdownScript, LocalFundingKey: fundingKey,
 		MinimumDepth: t.Policy.minimumDepth(m.FundingAmount), SinceHeight: body.Height, CloseScript: body.CloseScript,
+		Vouched: t.Doubt,
 	}, &peer)
 	accept, err := t.acceptChannel(setup, own)
 	if err != nil {

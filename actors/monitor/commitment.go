@@ -26,14 +26,17 @@ type Signed struct {
 // Why a monitor gives no commitment.
 var (
 	ErrBehind   = errors.New("this node has lost state of the channel: its commitment may be revoked, and is not published")
+	ErrDoubted  = errors.New("the node's data may be an old copy: its commitment is not published until the peer shows that it is not")
 	ErrFinished = errors.New("the channel is closed")
 )
 
 // latest is the last commitment of ours that the peer signed and that we have not revoked.
-func (h *holdings) latest(signer keys.Signer) (Signed, error) {
+func (h *holdings) latest(signer keys.Signer, doubt uint64) (Signed, error) {
 	switch {
 	case h.behind:
 		return Signed{}, ErrBehind
+	case h.vouched < doubt:
+		return Signed{}, ErrDoubted
 	case h.finished:
 		return Signed{}, ErrFinished
 	}

@@ -38,6 +38,9 @@ const sweepStep = 1000
 // Core is the logic of all monitors of a node.
 type Core struct {
 	Signer keys.Signer
+	// Doubt numbers the last doubt about the node's data, 0 for none. A channel that it concerns has no commitment to publish
+	// until the peer has vouched for it.
+	Doubt uint64
 	// MaxKept is how many pieces of news one commit consumes; 100 when it is zero.
 	MaxKept int
 }
@@ -95,7 +98,7 @@ func (c *Core) Decide(s *State, m durable.Message, env durable.Env) durable.Outc
 	case Holdings:
 		return durable.Outcome{Release: []durable.Effect{durable.Reply{To: m.Asker, Body: proto.CloneOf(s.now.snapshot())}}}
 	case Latest:
-		signed, err := s.now.latest(c.Signer)
+		signed, err := s.now.latest(c.Signer, c.Doubt)
 		if err != nil {
 			return durable.Outcome{Refuse: err}
 		}

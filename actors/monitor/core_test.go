@@ -295,6 +295,32 @@ func TestNoCommitmentAfterTheEnd(t *testing.T) {
 	}
 }
 
+// TestNoCommitmentInDoubt: it may be revoked, until the peer has vouched for the channel.
+func TestNoCommitmentInDoubt(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	opened := first()
+	opened.Vouched = 1
+	h.deliver(opened)
+	latest := func() error { return h.core.Decide(h.state, durable.Message{Body: Latest{}}, env{}).Refuse }
+	for doubt := range uint64(4) {
+		h.core.Doubt = doubt
+		h.restart()
+		if doubt < 2 {
+			require.NotErrorIs(t, latest(), ErrDoubted)
+			continue
+		}
+		require.ErrorIs(t, latest(), ErrDoubted)
+		h.deliver(&channelpb.MonitorUpdate{Vouched: doubt - 1})
+		require.ErrorIs(t, latest(), ErrDoubted)
+		h.deliver(&channelpb.MonitorUpdate{Vouched: doubt})
+		h.deliver(&channelpb.MonitorUpdate{Vouched: 1})
+		require.NotErrorIs(t, latest(), ErrDoubted)
+		h.restart()
+		require.NotErrorIs(t, latest(), ErrDoubted)
+	}
+}
+
 // TestHoldsWhatItWasTold plays a dance by chance, with restarts at any moment, beside a model that remembers everything.
 func TestHoldsWhatItWasTold(t *testing.T) {
 	t.Parallel()

@@ -57,12 +57,14 @@ type holdings struct {
 	preimages           [2][]*channelpb.Preimage // by who offered the HTLC, each by id
 	finished, behind    bool
 	revoked, swept      uint64
+	vouched             uint64
 }
 
 func holdingsOf(p *pb.Snapshot) holdings {
 	h := holdings{
 		contract: p.GetContract(), local: p.GetLocal(), remote: p.GetRemote(), next: p.GetNext(),
 		finished: p.GetFinished(), behind: p.GetBehind(), revoked: p.GetRevoked(), swept: p.GetSwept(),
+		vouched: p.GetVouched(),
 	}
 	for _, preimage := range p.GetPreimages() {
 		h.preimages[preimage.GetBy()] = append(h.preimages[preimage.GetBy()], preimage)
@@ -74,7 +76,7 @@ func (h *holdings) snapshot() *pb.Snapshot {
 	return &pb.Snapshot{
 		Contract: h.contract, Local: h.local, Remote: h.remote, Next: h.next,
 		Preimages: slices.Concat(h.preimages[channelpb.Side_REMOTE], h.preimages[channelpb.Side_LOCAL]),
-		Finished:  h.finished, Behind: h.behind, Revoked: h.revoked, Swept: h.swept,
+		Finished:  h.finished, Behind: h.behind, Revoked: h.revoked, Swept: h.swept, Vouched: h.vouched,
 	}
 }
 
@@ -120,7 +122,7 @@ func (h *holdings) update(u *channelpb.MonitorUpdate) {
 	for _, p := range u.GetPreimages() {
 		h.keep(p)
 	}
-	h.behind = h.behind || u.GetBehind()
+	h.behind, h.vouched = h.behind || u.GetBehind(), max(h.vouched, u.GetVouched())
 	if h.finished = h.finished || u.GetFinished(); h.finished {
 		h.local, h.remote, h.next = nil, nil, nil
 	}

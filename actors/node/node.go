@@ -52,6 +52,9 @@ type Options struct {
 	FallbackFeeRate fees.SatPerKW
 	// MaxCommitFeeRate is the most that the node sets for commitments by itself; 0 is channel.MaxCommitFeeRate.
 	MaxCommitFeeRate fees.SatPerKW
+	// Doubt numbers the last doubt whether the journal is the newest copy; 0 is none. A channel that it concerns publishes no
+	// commitment until its peer has vouched for it.
+	Doubt uint64
 	// Pending bounds the channels that peers open; zero is registry.DefaultLimits.
 	Pending registry.Limits
 	// AcceptKeysend takes payments that no invoice asked for.

@@ -79,8 +79,9 @@ func (n *Node) register(o Options) error {
 		durable.Register(n.Kernel, registry.Kind(), registry.Core{Limits: o.Pending}),
 		durable.Register(n.Kernel, channel.Kind(), &channel.Core{
 			Signer: o.Signer, Policy: channel.DefaultPolicy(), Registry: registry.Address, Resolver: resolver,
+			Doubt: o.Doubt,
 		}),
-		durable.Register(n.Kernel, monitor.Kind(), &monitor.Core{Signer: o.Signer}),
+		durable.Register(n.Kernel, monitor.Kind(), &monitor.Core{Signer: o.Signer, Doubt: o.Doubt}),
 		durable.Register(n.Kernel, payment.Kind(), payment.Core{}),
 		durable.Register(n.Kernel, payment.ShardKind(), payment.ShardCore{}),
 		durable.Register(n.Kernel, invoice.Kind(), invoice.Core{

@@ -92,13 +92,6 @@ func TestStartRefusals(t *testing.T) {
 	require.NoError(t, err)
 	defer taken.Close()
 
-	moved := newHome(t)
-	first := moved.start(t)
-	first.crash(t)
-	elsewhere := newHome(t)
-	require.NoError(t, os.CopyFS(filepath.Join(elsewhere.dir, "copy"), os.DirFS(moved.dir)))
-	elsewhere.dir = filepath.Join(elsewhere.dir, "copy")
-
 	badFile := newHome(t)
 	write := func(text string) *home {
 		f := newHome(t)
@@ -114,7 +107,6 @@ func TestStartRefusals(t *testing.T) {
 		"same directory twice":   {h, nil, 6, []string{"in use by another process", "--datadir"}},
 		"another network":        {h, []string{"--network=signet"}, 6, []string{"a node on regtest, not signet", "--network=regtest"}},
 		"disk nearly full":       {badFile, []string{"--minfreespace=1000000000"}, 6, []string{"MiB left", "--minfreespace"}},
-		"moved":                  {elsewhere, nil, 6, []string{"was made in", "--moved"}},
 		"not a directory":        {newHome(t), []string{"--datadir=/dev/null/x"}, 6, []string{"data directory"}},
 		"address of peers taken": {newHome(t), []string{"--listen=" + taken.Addr().String()}, 1, []string{"address already in use", "--listen"}},
 		"address of API taken":   {newHome(t), []string{"--rpclisten=" + taken.Addr().String()}, 1, []string{"address already in use", "--rpclisten"}},
@@ -136,8 +128,32 @@ func TestStartRefusals(t *testing.T) {
 			}
 		})
 	}
-	elsewhere.start(t, "--moved").crash(t)
-	elsewhere.start(t)
+}
+
+// TestSafeMode: what may be an old copy starts, and says what it does not do and why, at each start until that is settled.
+func TestSafeMode(t *testing.T) {
+	t.Parallel()
+	origin := newHome(t)
+	origin.start(t).crash(t)
+	h := newHome(t)
+	require.NoError(t, os.CopyFS(filepath.Join(h.dir, "copy"), os.DirFS(origin.dir)))
+	h.dir = filepath.Join(h.dir, "copy")
+	for _, step := range []struct {
+		args []string
+		why  string // empty: no safe mode
+	}{
+		{nil, "another directory"}, {nil, "another directory"}, {[]string{"--moved"}, ""}, {nil, ""},
+		{[]string{"--restored"}, "restored"}, {[]string{"--moved"}, "restored"},
+	} {
+		p := h.start(t, step.args...)
+		const safe = "safe mode: this node's data may be an old copy"
+		if step.why == "" {
+			require.False(t, p.said(safe))
+		} else {
+			require.Contains(t, p.waitFor(t, safe)["why"], step.why)
+		}
+		p.crash(t)
+	}
 }
 
 // TestPrecedence: a flag, then the environment, then the file, then the default.

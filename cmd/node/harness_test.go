@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -155,6 +156,13 @@ func (p *process) read(stderr io.Reader) {
 		p.news = make(chan struct{})
 		p.mu.Unlock()
 	}
+}
+
+// said tells whether there was such an entry of the log so far.
+func (p *process) said(message string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.entries, func(e map[string]any) bool { return e["msg"] == message })
 }
 
 // waitFor waits for an entry of the log, and gives it.

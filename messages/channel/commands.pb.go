@@ -39,6 +39,7 @@ const (
 	RefusalCode_TOO_MUCH_IN_FLIGHT  RefusalCode = 8
 	RefusalCode_TOO_MUCH_DUST       RefusalCode = 9
 	RefusalCode_BAD_REQUEST         RefusalCode = 10 // not well-formed
+	RefusalCode_DOUBTED             RefusalCode = 11 // our commitment may be an old one
 )
 
 // Enum value maps for RefusalCode.
@@ -55,6 +56,7 @@ var (
 		8:  "TOO_MUCH_IN_FLIGHT",
 		9:  "TOO_MUCH_DUST",
 		10: "BAD_REQUEST",
+		11: "DOUBTED",
 	}
 	RefusalCode_value = map[string]int32{
 		"UNSPECIFIED":         0,
@@ -68,6 +70,7 @@ var (
 		"TOO_MUCH_IN_FLIGHT":  8,
 		"TOO_MUCH_DUST":       9,
 		"BAD_REQUEST":         10,
+		"DOUBTED":             11,
 	}
 )
 
@@ -703,7 +706,7 @@ const file_messages_channel_commands_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\fH\x00R\x06reason\x12<\n" +
 	"\tmalformed\x18\x03 \x01(\v2\x1c.stormcell.channel.MalformedH\x00R\tmalformed\x12\x0e\n" +
 	"\x02id\x18\x04 \x01(\x04R\x02id:\b\xa2\xed\x18\x04\bq\x10\x01B\t\n" +
-	"\afailure*\xdf\x01\n" +
+	"\afailure*\xec\x01\n" +
 	"\vRefusalCode\x12\x0f\n" +
 	"\vUNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fPEER_OFFLINE\x10\x01\x12\f\n" +
@@ -718,7 +721,8 @@ const file_messages_channel_commands_proto_rawDesc = "" +
 	"\x12TOO_MUCH_IN_FLIGHT\x10\b\x12\x11\n" +
 	"\rTOO_MUCH_DUST\x10\t\x12\x0f\n" +
 	"\vBAD_REQUEST\x10\n" +
-	"B\x1cZ\x1astormcell/messages/channelb\x06proto3"
+	"\x12\v\n" +
+	"\aDOUBTED\x10\vB\x1cZ\x1astormcell/messages/channelb\x06proto3"
 
 var (
 	file_messages_channel_commands_proto_rawDescOnce sync.Once

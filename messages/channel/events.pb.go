@@ -462,6 +462,51 @@ func (x *Failed) GetClosing() *Closing {
 	return nil
 }
 
+// Vouched: the peer showed by `channel_reestablish` that what we hold is no old copy, which had been doubted.
+type Vouched struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Doubt         uint64                 `protobuf:"varint,1,opt,name=doubt,proto3" json:"doubt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Vouched) Reset() {
+	*x = Vouched{}
+	mi := &file_messages_channel_events_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Vouched) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Vouched) ProtoMessage() {}
+
+func (x *Vouched) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_events_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Vouched.ProtoReflect.Descriptor instead.
+func (*Vouched) Descriptor() ([]byte, []int) {
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Vouched) GetDoubt() uint64 {
+	if x != nil {
+		return x.Doubt
+	}
+	return 0
+}
+
 // SetupChanged: the opening of the channel came one step further.
 type SetupChanged struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -473,7 +518,7 @@ type SetupChanged struct {
 
 func (x *SetupChanged) Reset() {
 	*x = SetupChanged{}
-	mi := &file_messages_channel_events_proto_msgTypes[9]
+	mi := &file_messages_channel_events_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -485,7 +530,7 @@ func (x *SetupChanged) String() string {
 func (*SetupChanged) ProtoMessage() {}
 
 func (x *SetupChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[9]
+	mi := &file_messages_channel_events_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -498,7 +543,7 @@ func (x *SetupChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetupChanged.ProtoReflect.Descriptor instead.
 func (*SetupChanged) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{9}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SetupChanged) GetPhase() Phase {
@@ -526,7 +571,7 @@ type Funded struct {
 
 func (x *Funded) Reset() {
 	*x = Funded{}
-	mi := &file_messages_channel_events_proto_msgTypes[10]
+	mi := &file_messages_channel_events_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -538,7 +583,7 @@ func (x *Funded) String() string {
 func (*Funded) ProtoMessage() {}
 
 func (x *Funded) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[10]
+	mi := &file_messages_channel_events_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -551,7 +596,7 @@ func (x *Funded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Funded.ProtoReflect.Descriptor instead.
 func (*Funded) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{10}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Funded) GetSetup() *Setup {
@@ -579,7 +624,7 @@ type Confirmed struct {
 
 func (x *Confirmed) Reset() {
 	*x = Confirmed{}
-	mi := &file_messages_channel_events_proto_msgTypes[11]
+	mi := &file_messages_channel_events_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +636,7 @@ func (x *Confirmed) String() string {
 func (*Confirmed) ProtoMessage() {}
 
 func (x *Confirmed) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[11]
+	mi := &file_messages_channel_events_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +649,7 @@ func (x *Confirmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Confirmed.ProtoReflect.Descriptor instead.
 func (*Confirmed) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{11}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Confirmed) GetScid() uint64 {
@@ -630,7 +675,7 @@ type Unconfirmed struct {
 
 func (x *Unconfirmed) Reset() {
 	*x = Unconfirmed{}
-	mi := &file_messages_channel_events_proto_msgTypes[12]
+	mi := &file_messages_channel_events_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -642,7 +687,7 @@ func (x *Unconfirmed) String() string {
 func (*Unconfirmed) ProtoMessage() {}
 
 func (x *Unconfirmed) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[12]
+	mi := &file_messages_channel_events_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -655,7 +700,7 @@ func (x *Unconfirmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unconfirmed.ProtoReflect.Descriptor instead.
 func (*Unconfirmed) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{12}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{13}
 }
 
 // ReadyReceived: the peer sent `channel_ready`.
@@ -669,7 +714,7 @@ type ReadyReceived struct {
 
 func (x *ReadyReceived) Reset() {
 	*x = ReadyReceived{}
-	mi := &file_messages_channel_events_proto_msgTypes[13]
+	mi := &file_messages_channel_events_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -681,7 +726,7 @@ func (x *ReadyReceived) String() string {
 func (*ReadyReceived) ProtoMessage() {}
 
 func (x *ReadyReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[13]
+	mi := &file_messages_channel_events_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -694,7 +739,7 @@ func (x *ReadyReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadyReceived.ProtoReflect.Descriptor instead.
 func (*ReadyReceived) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{13}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReadyReceived) GetNextPoint() []byte {
@@ -721,7 +766,7 @@ type Abandoned struct {
 
 func (x *Abandoned) Reset() {
 	*x = Abandoned{}
-	mi := &file_messages_channel_events_proto_msgTypes[14]
+	mi := &file_messages_channel_events_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -733,7 +778,7 @@ func (x *Abandoned) String() string {
 func (*Abandoned) ProtoMessage() {}
 
 func (x *Abandoned) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[14]
+	mi := &file_messages_channel_events_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -746,7 +791,7 @@ func (x *Abandoned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Abandoned.ProtoReflect.Descriptor instead.
 func (*Abandoned) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{14}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Abandoned) GetReason() string {
@@ -767,7 +812,7 @@ type ShutdownWanted struct {
 
 func (x *ShutdownWanted) Reset() {
 	*x = ShutdownWanted{}
-	mi := &file_messages_channel_events_proto_msgTypes[15]
+	mi := &file_messages_channel_events_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -779,7 +824,7 @@ func (x *ShutdownWanted) String() string {
 func (*ShutdownWanted) ProtoMessage() {}
 
 func (x *ShutdownWanted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[15]
+	mi := &file_messages_channel_events_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -792,7 +837,7 @@ func (x *ShutdownWanted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownWanted.ProtoReflect.Descriptor instead.
 func (*ShutdownWanted) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{15}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ShutdownWanted) GetScript() []byte {
@@ -819,7 +864,7 @@ type ShutdownReceived struct {
 
 func (x *ShutdownReceived) Reset() {
 	*x = ShutdownReceived{}
-	mi := &file_messages_channel_events_proto_msgTypes[16]
+	mi := &file_messages_channel_events_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -831,7 +876,7 @@ func (x *ShutdownReceived) String() string {
 func (*ShutdownReceived) ProtoMessage() {}
 
 func (x *ShutdownReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[16]
+	mi := &file_messages_channel_events_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -844,7 +889,7 @@ func (x *ShutdownReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownReceived.ProtoReflect.Descriptor instead.
 func (*ShutdownReceived) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{16}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ShutdownReceived) GetScript() []byte {
@@ -864,7 +909,7 @@ type ClosingAgreed struct {
 
 func (x *ClosingAgreed) Reset() {
 	*x = ClosingAgreed{}
-	mi := &file_messages_channel_events_proto_msgTypes[17]
+	mi := &file_messages_channel_events_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -876,7 +921,7 @@ func (x *ClosingAgreed) String() string {
 func (*ClosingAgreed) ProtoMessage() {}
 
 func (x *ClosingAgreed) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[17]
+	mi := &file_messages_channel_events_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -889,7 +934,7 @@ func (x *ClosingAgreed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClosingAgreed.ProtoReflect.Descriptor instead.
 func (*ClosingAgreed) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{17}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ClosingAgreed) GetTx() []byte {
@@ -908,7 +953,7 @@ type Closed struct {
 
 func (x *Closed) Reset() {
 	*x = Closed{}
-	mi := &file_messages_channel_events_proto_msgTypes[18]
+	mi := &file_messages_channel_events_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -920,7 +965,7 @@ func (x *Closed) String() string {
 func (*Closed) ProtoMessage() {}
 
 func (x *Closed) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[18]
+	mi := &file_messages_channel_events_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -933,7 +978,7 @@ func (x *Closed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Closed.ProtoReflect.Descriptor instead.
 func (*Closed) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{18}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{19}
 }
 
 // Linked: a connection with the peer is there.
@@ -947,7 +992,7 @@ type Linked struct {
 
 func (x *Linked) Reset() {
 	*x = Linked{}
-	mi := &file_messages_channel_events_proto_msgTypes[19]
+	mi := &file_messages_channel_events_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -959,7 +1004,7 @@ func (x *Linked) String() string {
 func (*Linked) ProtoMessage() {}
 
 func (x *Linked) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[19]
+	mi := &file_messages_channel_events_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -972,7 +1017,7 @@ func (x *Linked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Linked.ProtoReflect.Descriptor instead.
 func (*Linked) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{19}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Linked) GetLink() uint64 {
@@ -998,7 +1043,7 @@ type Unlinked struct {
 
 func (x *Unlinked) Reset() {
 	*x = Unlinked{}
-	mi := &file_messages_channel_events_proto_msgTypes[20]
+	mi := &file_messages_channel_events_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1010,7 +1055,7 @@ func (x *Unlinked) String() string {
 func (*Unlinked) ProtoMessage() {}
 
 func (x *Unlinked) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[20]
+	mi := &file_messages_channel_events_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1023,7 +1068,7 @@ func (x *Unlinked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unlinked.ProtoReflect.Descriptor instead.
 func (*Unlinked) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{20}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{21}
 }
 
 // Synced: both sides have sent `channel_reestablish`, so that updates may flow.
@@ -1035,7 +1080,7 @@ type Synced struct {
 
 func (x *Synced) Reset() {
 	*x = Synced{}
-	mi := &file_messages_channel_events_proto_msgTypes[21]
+	mi := &file_messages_channel_events_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1047,7 +1092,7 @@ func (x *Synced) String() string {
 func (*Synced) ProtoMessage() {}
 
 func (x *Synced) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[21]
+	mi := &file_messages_channel_events_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1060,7 +1105,7 @@ func (x *Synced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Synced.ProtoReflect.Descriptor instead.
 func (*Synced) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{21}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{22}
 }
 
 // SignWanted: a signature will be tried once what waits in the mailbox has been seen, or has been tried.
@@ -1073,7 +1118,7 @@ type SignWanted struct {
 
 func (x *SignWanted) Reset() {
 	*x = SignWanted{}
-	mi := &file_messages_channel_events_proto_msgTypes[22]
+	mi := &file_messages_channel_events_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1085,7 +1130,7 @@ func (x *SignWanted) String() string {
 func (*SignWanted) ProtoMessage() {}
 
 func (x *SignWanted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[22]
+	mi := &file_messages_channel_events_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1098,7 +1143,7 @@ func (x *SignWanted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignWanted.ProtoReflect.Descriptor instead.
 func (*SignWanted) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{22}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SignWanted) GetWanted() bool {
@@ -1118,7 +1163,7 @@ type BatchStarted struct {
 
 func (x *BatchStarted) Reset() {
 	*x = BatchStarted{}
-	mi := &file_messages_channel_events_proto_msgTypes[23]
+	mi := &file_messages_channel_events_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1130,7 +1175,7 @@ func (x *BatchStarted) String() string {
 func (*BatchStarted) ProtoMessage() {}
 
 func (x *BatchStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[23]
+	mi := &file_messages_channel_events_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1143,7 +1188,7 @@ func (x *BatchStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchStarted.ProtoReflect.Descriptor instead.
 func (*BatchStarted) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{23}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *BatchStarted) GetSize() uint32 {
@@ -1163,7 +1208,7 @@ type HeightSeen struct {
 
 func (x *HeightSeen) Reset() {
 	*x = HeightSeen{}
-	mi := &file_messages_channel_events_proto_msgTypes[24]
+	mi := &file_messages_channel_events_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1175,7 +1220,7 @@ func (x *HeightSeen) String() string {
 func (*HeightSeen) ProtoMessage() {}
 
 func (x *HeightSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[24]
+	mi := &file_messages_channel_events_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1188,7 +1233,7 @@ func (x *HeightSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeightSeen.ProtoReflect.Descriptor instead.
 func (*HeightSeen) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{24}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *HeightSeen) GetHeight() uint32 {
@@ -1196,6 +1241,96 @@ func (x *HeightSeen) GetHeight() uint32 {
 		return x.Height
 	}
 	return 0
+}
+
+// SpendSeen: a transaction that spends the funding is in a block, or with nothing in it is not any more.
+type SpendSeen struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Txid          []byte                 `protobuf:"bytes,1,opt,name=txid,proto3" json:"txid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SpendSeen) Reset() {
+	*x = SpendSeen{}
+	mi := &file_messages_channel_events_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SpendSeen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SpendSeen) ProtoMessage() {}
+
+func (x *SpendSeen) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_events_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SpendSeen.ProtoReflect.Descriptor instead.
+func (*SpendSeen) Descriptor() ([]byte, []int) {
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *SpendSeen) GetTxid() []byte {
+	if x != nil {
+		return x.Txid
+	}
+	return nil
+}
+
+// Withheld: the channel would be closed by our commitment, were it not in doubt whether that is our latest.
+type Withheld struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Withheld) Reset() {
+	*x = Withheld{}
+	mi := &file_messages_channel_events_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Withheld) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Withheld) ProtoMessage() {}
+
+func (x *Withheld) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_events_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Withheld.ProtoReflect.Descriptor instead.
+func (*Withheld) Descriptor() ([]byte, []int) {
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Withheld) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // ShutdownSaid: a side has sent `shutdown` over this connection.
@@ -1208,7 +1343,7 @@ type ShutdownSaid struct {
 
 func (x *ShutdownSaid) Reset() {
 	*x = ShutdownSaid{}
-	mi := &file_messages_channel_events_proto_msgTypes[25]
+	mi := &file_messages_channel_events_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1220,7 +1355,7 @@ func (x *ShutdownSaid) String() string {
 func (*ShutdownSaid) ProtoMessage() {}
 
 func (x *ShutdownSaid) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[25]
+	mi := &file_messages_channel_events_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1233,7 +1368,7 @@ func (x *ShutdownSaid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownSaid.ProtoReflect.Descriptor instead.
 func (*ShutdownSaid) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{25}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ShutdownSaid) GetBy() Side {
@@ -1273,7 +1408,9 @@ const file_messages_channel_events_proto_rawDesc = "" +
 	"\n" +
 	"next_point\x18\x02 \x01(\fR\tnextPoint:\t\xa2\xed\x18\x05\b\x88\x01\x10\x01\"I\n" +
 	"\x06Failed\x124\n" +
-	"\aclosing\x18\x01 \x01(\v2\x1a.stormcell.channel.ClosingR\aclosing:\t\xa2\xed\x18\x05\b\x89\x01\x10\x01\"y\n" +
+	"\aclosing\x18\x01 \x01(\v2\x1a.stormcell.channel.ClosingR\aclosing:\t\xa2\xed\x18\x05\b\x89\x01\x10\x01\"*\n" +
+	"\aVouched\x12\x14\n" +
+	"\x05doubt\x18\x01 \x01(\x04R\x05doubt:\t\xa2\xed\x18\x05\b\x8a\x01\x10\x01\"y\n" +
 	"\fSetupChanged\x12.\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x18.stormcell.channel.PhaseR\x05phase\x12.\n" +
 	"\x05setup\x18\x02 \x01(\v2\x18.stormcell.channel.SetupR\x05setup:\t\xa2\xed\x18\x05\b\x8c\x01\x10\x01\"\x85\x01\n" +
@@ -1312,7 +1449,11 @@ const file_messages_channel_events_proto_rawDesc = "" +
 	"\x04size\x18\x01 \x01(\rR\x04size\"$\n" +
 	"\n" +
 	"HeightSeen\x12\x16\n" +
-	"\x06height\x18\x01 \x01(\rR\x06height\"7\n" +
+	"\x06height\x18\x01 \x01(\rR\x06height\"\x1f\n" +
+	"\tSpendSeen\x12\x12\n" +
+	"\x04txid\x18\x01 \x01(\fR\x04txid\"\"\n" +
+	"\bWithheld\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"7\n" +
 	"\fShutdownSaid\x12'\n" +
 	"\x02by\x18\x01 \x01(\x0e2\x17.stormcell.channel.SideR\x02byB\x1cZ\x1astormcell/messages/channelb\x06proto3"
 
@@ -1328,7 +1469,7 @@ func file_messages_channel_events_proto_rawDescGZIP() []byte {
 	return file_messages_channel_events_proto_rawDescData
 }
 
-var file_messages_channel_events_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_messages_channel_events_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_messages_channel_events_proto_goTypes = []any{
 	(*HTLCAdded)(nil),          // 0: stormcell.channel.HTLCAdded
 	(*HTLCRemoved)(nil),        // 1: stormcell.channel.HTLCRemoved
@@ -1339,42 +1480,45 @@ var file_messages_channel_events_proto_goTypes = []any{
 	(*Signatures)(nil),         // 6: stormcell.channel.Signatures
 	(*RevocationReceived)(nil), // 7: stormcell.channel.RevocationReceived
 	(*Failed)(nil),             // 8: stormcell.channel.Failed
-	(*SetupChanged)(nil),       // 9: stormcell.channel.SetupChanged
-	(*Funded)(nil),             // 10: stormcell.channel.Funded
-	(*Confirmed)(nil),          // 11: stormcell.channel.Confirmed
-	(*Unconfirmed)(nil),        // 12: stormcell.channel.Unconfirmed
-	(*ReadyReceived)(nil),      // 13: stormcell.channel.ReadyReceived
-	(*Abandoned)(nil),          // 14: stormcell.channel.Abandoned
-	(*ShutdownWanted)(nil),     // 15: stormcell.channel.ShutdownWanted
-	(*ShutdownReceived)(nil),   // 16: stormcell.channel.ShutdownReceived
-	(*ClosingAgreed)(nil),      // 17: stormcell.channel.ClosingAgreed
-	(*Closed)(nil),             // 18: stormcell.channel.Closed
-	(*Linked)(nil),             // 19: stormcell.channel.Linked
-	(*Unlinked)(nil),           // 20: stormcell.channel.Unlinked
-	(*Synced)(nil),             // 21: stormcell.channel.Synced
-	(*SignWanted)(nil),         // 22: stormcell.channel.SignWanted
-	(*BatchStarted)(nil),       // 23: stormcell.channel.BatchStarted
-	(*HeightSeen)(nil),         // 24: stormcell.channel.HeightSeen
-	(*ShutdownSaid)(nil),       // 25: stormcell.channel.ShutdownSaid
-	(*HTLC)(nil),               // 26: stormcell.channel.HTLC
-	(Side)(0),                  // 27: stormcell.channel.Side
-	(*Removal)(nil),            // 28: stormcell.channel.Removal
-	(*Closing)(nil),            // 29: stormcell.channel.Closing
-	(Phase)(0),                 // 30: stormcell.channel.Phase
-	(*Setup)(nil),              // 31: stormcell.channel.Setup
-	(*Commitments)(nil),        // 32: stormcell.channel.Commitments
+	(*Vouched)(nil),            // 9: stormcell.channel.Vouched
+	(*SetupChanged)(nil),       // 10: stormcell.channel.SetupChanged
+	(*Funded)(nil),             // 11: stormcell.channel.Funded
+	(*Confirmed)(nil),          // 12: stormcell.channel.Confirmed
+	(*Unconfirmed)(nil),        // 13: stormcell.channel.Unconfirmed
+	(*ReadyReceived)(nil),      // 14: stormcell.channel.ReadyReceived
+	(*Abandoned)(nil),          // 15: stormcell.channel.Abandoned
+	(*ShutdownWanted)(nil),     // 16: stormcell.channel.ShutdownWanted
+	(*ShutdownReceived)(nil),   // 17: stormcell.channel.ShutdownReceived
+	(*ClosingAgreed)(nil),      // 18: stormcell.channel.ClosingAgreed
+	(*Closed)(nil),             // 19: stormcell.channel.Closed
+	(*Linked)(nil),             // 20: stormcell.channel.Linked
+	(*Unlinked)(nil),           // 21: stormcell.channel.Unlinked
+	(*Synced)(nil),             // 22: stormcell.channel.Synced
+	(*SignWanted)(nil),         // 23: stormcell.channel.SignWanted
+	(*BatchStarted)(nil),       // 24: stormcell.channel.BatchStarted
+	(*HeightSeen)(nil),         // 25: stormcell.channel.HeightSeen
+	(*SpendSeen)(nil),          // 26: stormcell.channel.SpendSeen
+	(*Withheld)(nil),           // 27: stormcell.channel.Withheld
+	(*ShutdownSaid)(nil),       // 28: stormcell.channel.ShutdownSaid
+	(*HTLC)(nil),               // 29: stormcell.channel.HTLC
+	(Side)(0),                  // 30: stormcell.channel.Side
+	(*Removal)(nil),            // 31: stormcell.channel.Removal
+	(*Closing)(nil),            // 32: stormcell.channel.Closing
+	(Phase)(0),                 // 33: stormcell.channel.Phase
+	(*Setup)(nil),              // 34: stormcell.channel.Setup
+	(*Commitments)(nil),        // 35: stormcell.channel.Commitments
 }
 var file_messages_channel_events_proto_depIdxs = []int32{
-	26, // 0: stormcell.channel.HTLCAdded.htlc:type_name -> stormcell.channel.HTLC
-	27, // 1: stormcell.channel.HTLCRemoved.by:type_name -> stormcell.channel.Side
-	28, // 2: stormcell.channel.HTLCRemoved.removal:type_name -> stormcell.channel.Removal
+	29, // 0: stormcell.channel.HTLCAdded.htlc:type_name -> stormcell.channel.HTLC
+	30, // 1: stormcell.channel.HTLCRemoved.by:type_name -> stormcell.channel.Side
+	31, // 2: stormcell.channel.HTLCRemoved.removal:type_name -> stormcell.channel.Removal
 	6,  // 3: stormcell.channel.CommitmentReceived.active:type_name -> stormcell.channel.Signatures
-	29, // 4: stormcell.channel.Failed.closing:type_name -> stormcell.channel.Closing
-	30, // 5: stormcell.channel.SetupChanged.phase:type_name -> stormcell.channel.Phase
-	31, // 6: stormcell.channel.SetupChanged.setup:type_name -> stormcell.channel.Setup
-	31, // 7: stormcell.channel.Funded.setup:type_name -> stormcell.channel.Setup
-	32, // 8: stormcell.channel.Funded.commitments:type_name -> stormcell.channel.Commitments
-	27, // 9: stormcell.channel.ShutdownSaid.by:type_name -> stormcell.channel.Side
+	32, // 4: stormcell.channel.Failed.closing:type_name -> stormcell.channel.Closing
+	33, // 5: stormcell.channel.SetupChanged.phase:type_name -> stormcell.channel.Phase
+	34, // 6: stormcell.channel.SetupChanged.setup:type_name -> stormcell.channel.Setup
+	34, // 7: stormcell.channel.Funded.setup:type_name -> stormcell.channel.Setup
+	35, // 8: stormcell.channel.Funded.commitments:type_name -> stormcell.channel.Commitments
+	30, // 9: stormcell.channel.ShutdownSaid.by:type_name -> stormcell.channel.Side
 	10, // [10:10] is the sub-list for method output_type
 	10, // [10:10] is the sub-list for method input_type
 	10, // [10:10] is the sub-list for extension type_name
@@ -1394,7 +1538,7 @@ func file_messages_channel_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_channel_events_proto_rawDesc), len(file_messages_channel_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

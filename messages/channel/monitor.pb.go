@@ -35,7 +35,9 @@ type MonitorUpdate struct {
 	// finished: no commitment can be on the chain any more, neither now nor after any reorganisation that matters.
 	Finished bool `protobuf:"varint,6,opt,name=finished,proto3" json:"finished,omitempty"`
 	// behind: the peer proved that we lost state. No commitment of ours may ever be published.
-	Behind        bool `protobuf:"varint,7,opt,name=behind,proto3" json:"behind,omitempty"`
+	Behind bool `protobuf:"varint,7,opt,name=behind,proto3" json:"behind,omitempty"`
+	// vouched is the last doubt about the node's data that does not concern this channel.
+	Vouched       uint64 `protobuf:"varint,8,opt,name=vouched,proto3" json:"vouched,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -117,6 +119,13 @@ func (x *MonitorUpdate) GetBehind() bool {
 		return x.Behind
 	}
 	return false
+}
+
+func (x *MonitorUpdate) GetVouched() uint64 {
+	if x != nil {
+		return x.Vouched
+	}
+	return 0
 }
 
 // SignedCommitment is one commitment on every active funding.
@@ -462,7 +471,7 @@ var File_messages_channel_monitor_proto protoreflect.FileDescriptor
 
 const file_messages_channel_monitor_proto_rawDesc = "" +
 	"\n" +
-	"\x1emessages/channel/monitor.proto\x12\x11stormcell.channel\x1a\x1cmessages/channel/types.proto\x1a\x1cmessages/record/record.proto\"\xf8\x02\n" +
+	"\x1emessages/channel/monitor.proto\x12\x11stormcell.channel\x1a\x1cmessages/channel/types.proto\x1a\x1cmessages/record/record.proto\"\x92\x03\n" +
 	"\rMonitorUpdate\x127\n" +
 	"\bcontract\x18\x01 \x01(\v2\x1b.stormcell.channel.ContractR\bcontract\x12;\n" +
 	"\x06remote\x18\x02 \x01(\v2#.stormcell.channel.SignedCommitmentR\x06remote\x129\n" +
@@ -472,7 +481,8 @@ const file_messages_channel_monitor_proto_rawDesc = "" +
 	"revocation\x129\n" +
 	"\tpreimages\x18\x05 \x03(\v2\x1b.stormcell.channel.PreimageR\tpreimages\x12\x1a\n" +
 	"\bfinished\x18\x06 \x01(\bR\bfinished\x12\x16\n" +
-	"\x06behind\x18\a \x01(\bR\x06behind:\b\xa2\xed\x18\x04\bx\x10\x01\"\xcd\x01\n" +
+	"\x06behind\x18\a \x01(\bR\x06behind\x12\x18\n" +
+	"\avouched\x18\b \x01(\x04R\avouched:\b\xa2\xed\x18\x04\bx\x10\x01\"\xcd\x01\n" +
 	"\x10SignedCommitment\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x14\n" +
 	"\x05point\x18\x02 \x01(\fR\x05point\x12\x1c\n" +

@@ -1158,7 +1158,9 @@ type Closing struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Reason string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"` // for people
 	// behind: the peer proved that we lost state. None of our commitments may ever be published.
-	Behind        bool `protobuf:"varint,2,opt,name=behind,proto3" json:"behind,omitempty"`
+	Behind bool `protobuf:"varint,2,opt,name=behind,proto3" json:"behind,omitempty"`
+	// unproven: something spent the funding while it was in doubt whether we know our latest commitment. None is published.
+	Unproven      bool `protobuf:"varint,3,opt,name=unproven,proto3" json:"unproven,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1207,6 +1209,13 @@ func (x *Closing) GetBehind() bool {
 	return false
 }
 
+func (x *Closing) GetUnproven() bool {
+	if x != nil {
+		return x.Unproven
+	}
+	return false
+}
+
 // Setup is what was agreed when the channel was opened, and what is known of its funding transaction.
 type Setup struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -1234,8 +1243,11 @@ type Setup struct {
 	RemoteAlias      uint64    `protobuf:"varint,21,opt,name=remote_alias,json=remoteAlias,proto3" json:"remote_alias,omitempty"`
 	RemoteReady      bool      `protobuf:"varint,22,opt,name=remote_ready,json=remoteReady,proto3" json:"remote_ready,omitempty"` // the peer sent channel_ready
 	CloseScript      []byte    `protobuf:"bytes,23,opt,name=close_script,json=closeScript,proto3" json:"close_script,omitempty"`  // where our funds go when nobody says otherwise
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// vouched is the last doubt about the node's data that does not concern this channel: it is younger, or the peer has shown
+	// since that we are current.
+	Vouched       uint64 `protobuf:"varint,24,opt,name=vouched,proto3" json:"vouched,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Setup) Reset() {
@@ -1429,6 +1441,13 @@ func (x *Setup) GetCloseScript() []byte {
 	return nil
 }
 
+func (x *Setup) GetVouched() uint64 {
+	if x != nil {
+		return x.Vouched
+	}
+	return 0
+}
+
 // Shutdown is a cooperative close on its way.
 type Shutdown struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1594,10 +1613,11 @@ const file_messages_channel_types_proto_rawDesc = "" +
 	"\x11remote_next_point\x18\r \x01(\fR\x0fremoteNextPoint\x12)\n" +
 	"\x10revealed_secrets\x18\x0e \x01(\fR\x0frevealedSecrets\x12\x1b\n" +
 	"\tsent_msat\x18\x0f \x01(\x04R\bsentMsat\x12#\n" +
-	"\rreceived_msat\x18\x10 \x01(\x04R\freceivedMsat\"9\n" +
+	"\rreceived_msat\x18\x10 \x01(\x04R\freceivedMsat\"U\n" +
 	"\aClosing\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06behind\x18\x02 \x01(\bR\x06behind\"\xdb\x06\n" +
+	"\x06behind\x18\x02 \x01(\bR\x06behind\x12\x1a\n" +
+	"\bunproven\x18\x03 \x01(\bR\bunproven\"\xf5\x06\n" +
 	"\x05Setup\x12!\n" +
 	"\ftemporary_id\x18\x01 \x01(\fR\vtemporaryId\x127\n" +
 	"\bcontract\x18\x02 \x01(\v2\x1b.stormcell.channel.ContractR\bcontract\x12!\n" +
@@ -1625,7 +1645,8 @@ const file_messages_channel_types_proto_rawDesc = "" +
 	"localAlias\x12!\n" +
 	"\fremote_alias\x18\x15 \x01(\x04R\vremoteAlias\x12!\n" +
 	"\fremote_ready\x18\x16 \x01(\bR\vremoteReady\x12!\n" +
-	"\fclose_script\x18\x17 \x01(\fR\vcloseScript\"\x82\x01\n" +
+	"\fclose_script\x18\x17 \x01(\fR\vcloseScript\x12\x18\n" +
+	"\avouched\x18\x18 \x01(\x04R\avouched\"\x82\x01\n" +
 	"\bShutdown\x12!\n" +
 	"\flocal_script\x18\x01 \x01(\fR\vlocalScript\x12#\n" +
 	"\rremote_script\x18\x02 \x01(\fR\fremoteScript\x12\x1c\n" +

@@ -24,6 +24,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Doubt is why a journal may be an old copy of one that went on elsewhere.
+type Doubt int32
+
+const (
+	Doubt_NONE     Doubt = 0
+	Doubt_MOVED    Doubt = 1 // it was found elsewhere than it recorded
+	Doubt_LOST     Doubt = 2 // it has lost commits, or nothing tells that it has not
+	Doubt_RESTORED Doubt = 3 // the operator says so
+)
+
+// Enum value maps for Doubt.
+var (
+	Doubt_name = map[int32]string{
+		0: "NONE",
+		1: "MOVED",
+		2: "LOST",
+		3: "RESTORED",
+	}
+	Doubt_value = map[string]int32{
+		"NONE":     0,
+		"MOVED":    1,
+		"LOST":     2,
+		"RESTORED": 3,
+	}
+)
+
+func (x Doubt) Enum() *Doubt {
+	p := new(Doubt)
+	*p = x
+	return p
+}
+
+func (x Doubt) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Doubt) Descriptor() protoreflect.EnumDescriptor {
+	return file_messages_journal_journal_proto_enumTypes[0].Descriptor()
+}
+
+func (Doubt) Type() protoreflect.EnumType {
+	return &file_messages_journal_journal_proto_enumTypes[0]
+}
+
+func (x Doubt) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Doubt.Descriptor instead.
+func (Doubt) EnumDescriptor() ([]byte, []int) {
+	return file_messages_journal_journal_proto_rawDescGZIP(), []int{0}
+}
+
 // Head is the first thing read of an actor: how far its log goes and where its inbox begins.
 type Head struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -209,8 +262,11 @@ type Meta struct {
 	// journal_id is drawn at creation; it ties the HEAD file to its database.
 	JournalId []byte `protobuf:"bytes,2,opt,name=journal_id,json=journalId,proto3" json:"journal_id,omitempty"`
 	// directory and machine are where the journal was created, or last confirmed to be.
-	Directory     string `protobuf:"bytes,3,opt,name=directory,proto3" json:"directory,omitempty"`
-	Machine       string `protobuf:"bytes,4,opt,name=machine,proto3" json:"machine,omitempty"`
+	Directory string `protobuf:"bytes,3,opt,name=directory,proto3" json:"directory,omitempty"`
+	Machine   string `protobuf:"bytes,4,opt,name=machine,proto3" json:"machine,omitempty"`
+	// doubts counts how often it was doubted that this is the newest copy, and doubt is why that is so now.
+	Doubts        uint64 `protobuf:"varint,5,opt,name=doubts,proto3" json:"doubts,omitempty"`
+	Doubt         Doubt  `protobuf:"varint,6,opt,name=doubt,proto3,enum=stormcell.journal.Doubt" json:"doubt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -271,6 +327,20 @@ func (x *Meta) GetMachine() string {
 		return x.Machine
 	}
 	return ""
+}
+
+func (x *Meta) GetDoubts() uint64 {
+	if x != nil {
+		return x.Doubts
+	}
+	return 0
+}
+
+func (x *Meta) GetDoubt() Doubt {
+	if x != nil {
+		return x.Doubt
+	}
+	return Doubt_NONE
 }
 
 // Mark is the highest LSN in the database. It is written by every batch.
@@ -446,13 +516,15 @@ const file_messages_journal_journal_proto_rawDesc = "" +
 	"\x03lsn\x18\x01 \x01(\x04R\x03lsn\x12\f\n" +
 	"\x01n\x18\x02 \x01(\rR\x01n\x12\x14\n" +
 	"\x05count\x18\x03 \x01(\rR\x05count\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x7f\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xc7\x01\n" +
 	"\x04Meta\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\rR\x06format\x12\x1d\n" +
 	"\n" +
 	"journal_id\x18\x02 \x01(\fR\tjournalId\x12\x1c\n" +
 	"\tdirectory\x18\x03 \x01(\tR\tdirectory\x12\x18\n" +
-	"\amachine\x18\x04 \x01(\tR\amachine:\b\xa2\xed\x18\x04\b\x02\x10\x01\"\"\n" +
+	"\amachine\x18\x04 \x01(\tR\amachine\x12\x16\n" +
+	"\x06doubts\x18\x05 \x01(\x04R\x06doubts\x12.\n" +
+	"\x05doubt\x18\x06 \x01(\x0e2\x18.stormcell.journal.DoubtR\x05doubt:\b\xa2\xed\x18\x04\b\x02\x10\x01\"\"\n" +
 	"\x04Mark\x12\x10\n" +
 	"\x03lsn\x18\x01 \x01(\x04R\x03lsn:\b\xa2\xed\x18\x04\b\x03\x10\x01\"f\n" +
 	"\x04Span\x12\x14\n" +
@@ -462,7 +534,12 @@ const file_messages_journal_journal_proto_rawDesc = "" +
 	"\n" +
 	"batch_last\x18\x03 \x01(\x04R\tbatchLast:\b\xa2\xed\x18\x04\b\x04\x10\x01\"(\n" +
 	"\x06Pieces\x12\x14\n" +
-	"\x05count\x18\x01 \x01(\rR\x05count:\b\xa2\xed\x18\x04\b\x05\x10\x01B\x1cZ\x1astormcell/messages/journalb\x06proto3"
+	"\x05count\x18\x01 \x01(\rR\x05count:\b\xa2\xed\x18\x04\b\x05\x10\x01*4\n" +
+	"\x05Doubt\x12\b\n" +
+	"\x04NONE\x10\x00\x12\t\n" +
+	"\x05MOVED\x10\x01\x12\b\n" +
+	"\x04LOST\x10\x02\x12\f\n" +
+	"\bRESTORED\x10\x03B\x1cZ\x1astormcell/messages/journalb\x06proto3"
 
 var (
 	file_messages_journal_journal_proto_rawDescOnce sync.Once
@@ -476,22 +553,25 @@ func file_messages_journal_journal_proto_rawDescGZIP() []byte {
 	return file_messages_journal_journal_proto_rawDescData
 }
 
+var file_messages_journal_journal_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_messages_journal_journal_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_messages_journal_journal_proto_goTypes = []any{
-	(*Head)(nil),    // 0: stormcell.journal.Head
-	(*Failure)(nil), // 1: stormcell.journal.Failure
-	(*Meta)(nil),    // 2: stormcell.journal.Meta
-	(*Mark)(nil),    // 3: stormcell.journal.Mark
-	(*Span)(nil),    // 4: stormcell.journal.Span
-	(*Pieces)(nil),  // 5: stormcell.journal.Pieces
+	(Doubt)(0),      // 0: stormcell.journal.Doubt
+	(*Head)(nil),    // 1: stormcell.journal.Head
+	(*Failure)(nil), // 2: stormcell.journal.Failure
+	(*Meta)(nil),    // 3: stormcell.journal.Meta
+	(*Mark)(nil),    // 4: stormcell.journal.Mark
+	(*Span)(nil),    // 5: stormcell.journal.Span
+	(*Pieces)(nil),  // 6: stormcell.journal.Pieces
 }
 var file_messages_journal_journal_proto_depIdxs = []int32{
-	1, // 0: stormcell.journal.Head.failure:type_name -> stormcell.journal.Failure
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	2, // 0: stormcell.journal.Head.failure:type_name -> stormcell.journal.Failure
+	0, // 1: stormcell.journal.Meta.doubt:type_name -> stormcell.journal.Doubt
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_messages_journal_journal_proto_init() }
@@ -504,13 +584,14 @@ func file_messages_journal_journal_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_journal_journal_proto_rawDesc), len(file_messages_journal_journal_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_messages_journal_journal_proto_goTypes,
 		DependencyIndexes: file_messages_journal_journal_proto_depIdxs,
+		EnumInfos:         file_messages_journal_journal_proto_enumTypes,
 		MessageInfos:      file_messages_journal_journal_proto_msgTypes,
 	}.Build()
 	File_messages_journal_journal_proto = out.File

@@ -36,7 +36,8 @@ type Snapshot struct {
 	Revoked       uint64                    `protobuf:"varint,6,opt,name=revoked,proto3" json:"revoked,omitempty"`    // how many commitments the peer has revoked
 	Finished      bool                      `protobuf:"varint,7,opt,name=finished,proto3" json:"finished,omitempty"`
 	Behind        bool                      `protobuf:"varint,8,opt,name=behind,proto3" json:"behind,omitempty"`
-	Swept         uint64                    `protobuf:"varint,9,opt,name=swept,proto3" json:"swept,omitempty"` // how many revoked states have been deleted again
+	Swept         uint64                    `protobuf:"varint,9,opt,name=swept,proto3" json:"swept,omitempty"`      // how many revoked states have been deleted again
+	Vouched       uint64                    `protobuf:"varint,10,opt,name=vouched,proto3" json:"vouched,omitempty"` // the last doubt about the node's data that does not concern the channel
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -130,6 +131,13 @@ func (x *Snapshot) GetBehind() bool {
 func (x *Snapshot) GetSwept() uint64 {
 	if x != nil {
 		return x.Swept
+	}
+	return 0
+}
+
+func (x *Snapshot) GetVouched() uint64 {
+	if x != nil {
+		return x.Vouched
 	}
 	return 0
 }
@@ -274,7 +282,7 @@ var File_messages_monitor_monitor_proto protoreflect.FileDescriptor
 
 const file_messages_monitor_monitor_proto_rawDesc = "" +
 	"\n" +
-	"\x1emessages/monitor/monitor.proto\x12\x11stormcell.monitor\x1a\x1emessages/channel/monitor.proto\x1a\x1cmessages/channel/types.proto\x1a\x1cmessages/record/record.proto\"\x9e\x03\n" +
+	"\x1emessages/monitor/monitor.proto\x12\x11stormcell.monitor\x1a\x1emessages/channel/monitor.proto\x1a\x1cmessages/channel/types.proto\x1a\x1cmessages/record/record.proto\"\xb8\x03\n" +
 	"\bSnapshot\x127\n" +
 	"\bcontract\x18\x01 \x01(\v2\x1b.stormcell.channel.ContractR\bcontract\x129\n" +
 	"\x05local\x18\x02 \x01(\v2#.stormcell.channel.SignedCommitmentR\x05local\x12;\n" +
@@ -284,7 +292,9 @@ const file_messages_monitor_monitor_proto_rawDesc = "" +
 	"\arevoked\x18\x06 \x01(\x04R\arevoked\x12\x1a\n" +
 	"\bfinished\x18\a \x01(\bR\bfinished\x12\x16\n" +
 	"\x06behind\x18\b \x01(\bR\x06behind\x12\x14\n" +
-	"\x05swept\x18\t \x01(\x04R\x05swept:\t\xa2\xed\x18\x05\b\xfa\x01\x10\x01\"q\n" +
+	"\x05swept\x18\t \x01(\x04R\x05swept\x12\x18\n" +
+	"\avouched\x18\n" +
+	" \x01(\x04R\avouched:\t\xa2\xed\x18\x05\b\xfa\x01\x10\x01\"q\n" +
 	"\aRevoked\x12C\n" +
 	"\n" +
 	"commitment\x18\x01 \x01(\v2#.stormcell.channel.SignedCommitmentR\n" +

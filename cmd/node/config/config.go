@@ -61,8 +61,8 @@ type Daemon struct {
 	AcceptKeysend bool
 	// FreeSpaceFloor in bytes: with less the daemon neither starts nor goes on.
 	FreeSpaceFloor uint64
-	// Moved and AcceptLoss are confirmations for this start, which stand on the command line only.
-	Moved, AcceptLoss bool
+	// Moved, Restored and AcceptLoss are what the operator says at this start, on the command line only.
+	Moved, Restored, AcceptLoss bool
 }
 
 // Client is what a command that talks to the daemon needs.
@@ -73,7 +73,7 @@ type Client struct {
 }
 
 // decisions are no settings: they stand on the command line only.
-var decisions = []string{"moved", "accept-loss"}
+var decisions = []string{"moved", "restored", "accept-loss"}
 
 // CommonFlags adds the flags that every command has.
 func CommonFlags(fs *pflag.FlagSet) {
@@ -93,8 +93,9 @@ func DaemonFlags(fs *pflag.FlagSet) {
 	fs.Bool("accept-keysend", false, "take payments that no invoice asked for")
 	channelFlags(fs)
 	chainFlags(fs)
-	fs.Bool("moved", false, "confirm that the data directory was moved, and that no copy of it is in use")
-	fs.Bool("accept-loss", false, "open a journal that has lost its newest commits")
+	fs.Bool("moved", false, "confirm that the data directory was moved, and that no other copy of it was used")
+	fs.Bool("restored", false, "say that the data directory is an old copy: start in safe mode")
+	fs.Bool("accept-loss", false, "open a journal that has lost its newest commits, in safe mode")
 }
 
 // ClientFlags adds the flags of commands that talk to the daemon.
@@ -115,6 +116,7 @@ func LoadDaemon(fs *pflag.FlagSet) (Daemon, error) {
 	d.ProfileListen, _ = fs.GetString("pprof")
 	d.AcceptKeysend, _ = fs.GetBool("accept-keysend")
 	d.Moved, _ = fs.GetBool("moved")
+	d.Restored, _ = fs.GetBool("restored")
 	d.AcceptLoss, _ = fs.GetBool("accept-loss")
 	if d.Listen == "" {
 		d.Listen = fmt.Sprintf(":%d", PeerPort(common.Network))

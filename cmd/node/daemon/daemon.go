@@ -143,7 +143,8 @@ func (d *daemon) start(ctx context.Context, s wallet.Seed) error {
 		return err
 	}
 	d.node, err = node.Start(ctx, node.Options{
-		Journal: d.journal, Signer: signer, Network: d.config.Network.Params(), Listen: d.config.Listen, Log: d.log,
+		Journal: d.journal, Doubt: d.journal.Doubt().Number, Signer: signer,
+		Network: d.config.Network.Params(), Listen: d.config.Listen, Log: d.log,
 		Backend: d.chain.backend, Wallet: d.chain.wallet, FallbackFeeRate: d.config.Chain.FallbackFeeRate,
 		AcceptKeysend: d.config.AcceptKeysend, MaxCommitFeeRate: d.config.Channels.MaxCommitFeeRate,
 		Pending: d.config.Channels.Pending,

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 
 	"stormcell/cmd/node/config"
@@ -14,15 +13,15 @@ import (
 func openJournal(c config.Daemon, log *slog.Logger) (*persistence.Badger, error) {
 	j, err := persistence.Open(persistence.Options{
 		Dir: c.Dir, Logger: log, FreeSpaceFloor: c.FreeSpaceFloor, AcceptLoss: c.AcceptLoss, ConfirmMove: c.Moved,
+		Restored: c.Restored,
 	})
 	if err != nil {
 		return nil, fault.New(fault.Data, err, "%s", adviceOnOpen(err))
 	}
-	if origin := j.Origin(); origin.Moved() {
-		err := fmt.Errorf("the journal in %s (machine %s) was made in %s (machine %s)",
-			origin.Found.Directory, origin.Found.Machine, origin.Recorded.Directory, origin.Recorded.Machine)
-		return nil, errors.Join(fault.New(fault.Data, err,
-			"An old copy of a node can lose its money. If this is the only copy, start once with --moved."), j.Close())
+	if doubt := j.Doubt(); doubt.Number > 0 {
+		log.Warn("safe mode: this node's data may be an old copy", "why", doubt.Why, "doubt", doubt.Number,
+			"meaning", "no commitment of a channel is published until its peer has shown that this node knows of the latest",
+			"help", "if the directory was moved and no other copy of it was used, start once with --moved")
 	}
 	return j, nil
 }

@@ -122,6 +122,8 @@ func statusFlags(c *channel.Info) string {
 	switch {
 	case c.Behind:
 		return "ChanStatusLocalDataLoss"
+	case c.Doubted:
+		return "ChanStatusRestored"
 	case c.Phase == pb.Phase_AGREED:
 		return "ChanStatusCoopBroadcasted"
 	case c.Phase == pb.Phase_CLOSING:

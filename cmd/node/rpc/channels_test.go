@@ -93,6 +93,18 @@ func TestListChannelsDescribesAsLndDoes(t *testing.T) {
 	}, c.PendingHtlcs[2])
 }
 
+func TestStatusFlags(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[string]channel.Info{
+		"ChanStatusDefault":           {Phase: pb.Phase_NORMAL},
+		"ChanStatusRestored":          {Phase: pb.Phase_NORMAL, Doubted: true},
+		"ChanStatusLocalDataLoss":     {Phase: pb.Phase_CLOSING, Behind: true, Doubted: true},
+		"ChanStatusCommitBroadcasted": {Phase: pb.Phase_CLOSING},
+	} {
+		require.Equal(t, want, statusFlags(&c))
+	}
+}
+
 // TestBalancesWhereThePeerPays: the fee and the anchors come from the opener, as far as it has anything.
 func TestBalancesWhereThePeerPays(t *testing.T) {
 	t.Parallel()
