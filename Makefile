@@ -33,8 +33,10 @@ interop: ## run the tests against other programs, which are built from their Go 
 sim: ## simulate SEEDS=1000 seeds, from FIRST=0 on; a failure prints the command that replays it
 	SEEDS=$(SEEDS) go test ./tests/sim -run '^Test(Sim|Peers|Channels|Payments|Pair|Coins|Invoices)$$' -count=1 -v -timeout 60m
 
-bench: ## measure the journal, the kernel and a channel beside the bare libraries
+bench: ## measure the journal, the kernel and a channel beside the bare libraries, then payments beside lnd (BENCH="-d 2s" for less)
 	go run ./tests/bench
+	@echo "The first time this builds btcd and lnd, which takes about ten minutes."
+	cd tests/interop && go run ./bench $(BENCH)
 
 generate: ## generate Go from every .proto file, with the tools pinned in messages/tools.mod
 	@echo "The first time this builds buf, which takes a few minutes."

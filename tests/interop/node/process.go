@@ -49,6 +49,9 @@ func (p *process) start() {
 	}()
 }
 
+// Pid is the process's id.
+func (p *process) Pid() int { return p.cmd.Process.Pid }
+
 // running tells whether the program has not ended.
 func (p *process) running() bool {
 	select {
