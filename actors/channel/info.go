@@ -23,8 +23,9 @@ type Info struct {
 	Private  bool // it is not announced
 	Type     wire.Features
 
-	Phase  pb.Phase
-	Active bool // the peer is there, and HTLCs may flow
+	Phase pb.Phase
+	// Connected says that the peer is there; Active, that HTLCs may flow besides.
+	Connected, Active bool
 	// Trouble says why a channel does not answer: only what the registry knows of it is filled in then.
 	Trouble string
 
@@ -91,6 +92,7 @@ func (t *turn) describe() error {
 		ClosesByUs: len(t.shutdown.GetLocalScript()) > 0, CloseReason: t.closing.GetReason(), Behind: t.closing.GetBehind(),
 		Doubted: t.isDoubted(), Withheld: t.withheld,
 	}
+	info.Connected = t.link != 0
 	info.LocalTerms, info.RemoteTerms = termsOf(contract.GetLocal()), termsOf(contract.GetRemote())
 	if info.CloseScript, info.Committed = s.GetLocalShutdown(), true; len(info.CloseScript) == 0 {
 		info.CloseScript, info.Committed = s.GetCloseScript(), false

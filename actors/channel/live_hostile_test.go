@@ -242,6 +242,6 @@ func TestLiveStolenFunding(t *testing.T) {
 	w.until("the funding is refused", func() bool { return s.refusals.Load() == 1 })
 	s.Close(context.Canceled)
 	w.until("nothing is left of it", func() bool { return b.shell.Size() == known })
-	_, err := b.channels.Close(t.Context(), a.only().Outpoint, channel.CloseRequest{})
+	err := b.channels.Close(t.Context(), a.only().Outpoint, channel.CloseRequest{})
 	require.NoError(t, err)
 }

@@ -1,6 +1,7 @@
 package channel_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 
@@ -167,7 +168,8 @@ func TestLiveCloseTogether(t *testing.T) {
 				nodes := []*node{places[0].start(), places[1].start()}
 				nodes[0].keep(nodes[1])
 				info := w.open(nodes[0], nodes[1], channel.OpenRequest{Capacity: 1_000_000, Push: 400_000_000})
-				txid, err := nodes[i].channels.Close(t.Context(), info.Outpoint, channel.CloseRequest{FeeRate: 500})
+				require.NoError(t, nodes[i].channels.Close(t.Context(), info.Outpoint, channel.CloseRequest{FeeRate: 500}))
+				txid, err := nodes[i].channels.AwaitClosing(t.Context(), info.Outpoint)
 				require.NoError(t, err)
 				w.published(txid)
 				w.mine(1)
@@ -186,8 +188,7 @@ func TestLiveCloseTogether(t *testing.T) {
 					require.Equal(t, channel.ClosedTogether, closed[0].Kind)
 					require.Equal(t, spent, closed[0].ClosingTx)
 					require.Equal(t, info.Outpoint, closed[0].Outpoint)
-					_, err = n.channels.Close(t.Context(), info.Outpoint, channel.CloseRequest{})
-					require.ErrorIs(t, err, channel.ErrNoChannel)
+					require.ErrorIs(t, n.channels.Close(t.Context(), info.Outpoint, channel.CloseRequest{}), channel.ErrNoChannel)
 					n.stop()
 				}
 			})
@@ -195,11 +196,38 @@ func TestLiveCloseTogether(t *testing.T) {
 	}
 }
 
+// TestLiveCloseWhileThePeerIsAway: the wish is stored at once, and carried out when the peer is back.
+func TestLiveCloseWhileThePeerIsAway(t *testing.T) {
+	t.Parallel()
+	w, a, b := opened(t)
+	info := a.only()
+	require.True(t, info.Connected)
+	b.stop()
+	w.until("the peer is away", func() bool { return !a.only().Connected })
+	require.NoError(t, a.channels.Close(t.Context(), info.Outpoint, channel.CloseRequest{FeeRate: 500}))
+	require.True(t, a.only().ClosesByUs)
+	require.NoError(t, a.channels.Close(t.Context(), info.Outpoint, channel.CloseRequest{FeeRate: 500}), "once more")
+	soon, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := a.channels.AwaitClosing(soon, info.Outpoint)
+	require.ErrorIs(t, err, context.Canceled)
+	a.stop()
+	a = a.place.start()
+	require.True(t, a.only().ClosesByUs, "and not forgotten")
+	b = b.place.start()
+	txid, err := a.channels.AwaitClosing(t.Context(), info.Outpoint)
+	require.NoError(t, err)
+	w.published(txid)
+	a.stop()
+	b.stop()
+}
+
 func TestLiveForceClose(t *testing.T) {
 	t.Parallel()
 	w, a, b := opened(t)
 	info := a.only()
-	txid, err := a.channels.Close(t.Context(), info.Outpoint, channel.CloseRequest{Force: true})
+	require.NoError(t, a.channels.Close(t.Context(), info.Outpoint, channel.CloseRequest{Force: true}))
+	txid, err := a.channels.AwaitClosing(t.Context(), info.Outpoint)
 	require.NoError(t, err)
 	require.Equal(t, info.Outpoint, w.published(txid).TxIn[0].PreviousOutPoint)
 	require.Contains(t, a.only().ClosingTxs, txid)

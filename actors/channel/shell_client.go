@@ -160,30 +160,29 @@ func (c Client) Closed(ctx context.Context) ([]ClosedInfo, error) {
 	return out, nil
 }
 
-// Close closes a channel, and returns the id of the closing transaction once that is published: for a cooperative close,
-// once the peer has agreed, which it does when no HTLC is left. A channel that closes already is not asked again: what it
-// waits for is waited for. The errors are ErrNoChannel and a *Refusal.
-func (c Client) Close(ctx context.Context, channel btcwire.OutPoint, want CloseRequest) (chainhash.Hash, error) {
+// Close has a channel close, and returns once that is stored: it needs no peer, and is not forgotten in a restart. AwaitClosing
+// tells when it happens: with Force at once, else when the peer agrees, which it does once it is connected and no HTLC is left.
+// A channel that closes already is not asked again. The errors are ErrNoChannel and a *Refusal.
+func (c Client) Close(ctx context.Context, channel btcwire.OutPoint, want CloseRequest) error {
 	m, err := c.find(channel)
 	if err != nil {
-		return chainhash.Hash{}, err
+		return err
 	}
-	next := c.shell.changed.Next()
 	if err := c.close(ctx, m, want); err != nil {
-		return chainhash.Hash{}, fmt.Errorf("close channel %v: %w", channel, err)
+		return fmt.Errorf("close channel %v: %w", channel, err)
 	}
-	for {
+	return nil
+}
+
+// AwaitClosing waits until a transaction that closes the channel is published, and gives the id of the newest. The error is
+// ErrNoChannel.
+func (c Client) AwaitClosing(ctx context.Context, channel btcwire.OutPoint) (chainhash.Hash, error) {
+	return c.await(ctx, channel, func(m *member) *chainhash.Hash {
 		if closings := m.closings.Load(); closings != nil {
-			return (*closings)[len(*closings)-1], nil
+			return &(*closings)[len(*closings)-1]
 		}
-		if spent := m.spentBy.Load(); spent != nil {
-			return *spent, nil
-		}
-		if err := c.wait(ctx, m, next); err != nil {
-			return chainhash.Hash{}, fmt.Errorf("close channel %v: %w", channel, err)
-		}
-		next = c.shell.changed.Next()
-	}
+		return m.spentBy.Load()
+	})
 }
 
 // close asks the channel to close, unless it does already.
@@ -211,14 +210,21 @@ func (c Client) close(ctx context.Context, m *member, want CloseRequest) error {
 // AwaitSpent waits until a transaction that spends the channel's funding is in a block, and gives its id. The error is
 // ErrNoChannel.
 func (c Client) AwaitSpent(ctx context.Context, channel btcwire.OutPoint) (chainhash.Hash, error) {
+	return c.await(ctx, channel, func(m *member) *chainhash.Hash { return m.spentBy.Load() })
+}
+
+// await waits until there is a transaction.
+func (c Client) await(
+	ctx context.Context, channel btcwire.OutPoint, found func(*member) *chainhash.Hash,
+) (chainhash.Hash, error) {
 	m, err := c.find(channel)
 	if err != nil {
 		return chainhash.Hash{}, err
 	}
 	for {
 		next := c.shell.changed.Next()
-		if spent := m.spentBy.Load(); spent != nil {
-			return *spent, nil
+		if txid := found(m); txid != nil {
+			return *txid, nil
 		}
 		if err := c.wait(ctx, m, next); err != nil {
 			return chainhash.Hash{}, fmt.Errorf("wait for the end of channel %v: %w", channel, err)

@@ -1723,7 +1723,7 @@ type CloseChannelRequest struct {
 	// delivery_address is where this node's money goes; empty for the wallet.
 	DeliveryAddress string `protobuf:"bytes,5,opt,name=delivery_address,json=deliveryAddress,proto3" json:"delivery_address,omitempty"`
 	SatPerVbyte     uint64 `protobuf:"varint,6,opt,name=sat_per_vbyte,json=satPerVbyte,proto3" json:"sat_per_vbyte,omitempty"`
-	// no_wait closes the channel even if it has HTLCs, once they have ended.
+	// no_wait closes the channel even if it has HTLCs, once they have ended, and even if the peer is away, once it is back.
 	NoWait        bool `protobuf:"varint,8,opt,name=no_wait,json=noWait,proto3" json:"no_wait,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1892,7 +1892,7 @@ type CloseStatusUpdate_ChanClose struct {
 }
 
 type CloseStatusUpdate_CloseInstant struct {
-	// close_instant: closing has begun; sent with no_wait.
+	// close_instant: that the channel closes is stored; sent with no_wait.
 	CloseInstant *InstantUpdate `protobuf:"bytes,4,opt,name=close_instant,json=closeInstant,proto3,oneof"`
 }
 

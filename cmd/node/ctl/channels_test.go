@@ -146,7 +146,7 @@ func TestClose(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	c := widest(pb.Phase_NORMAL)
-	c.Active, c.Scid = true, lnwire.NewShortChanIDFromInt(110<<40|1<<16)
+	c.Connected, c.Active, c.Scid = true, true, lnwire.NewShortChanIDFromInt(110<<40|1<<16)
 	f.channels = []channel.Info{c}
 	closedBy := "closed by " + chainhash.Hash{9}.String() + "\n"
 	require.Equal(t, closedBy, f.ok(t, "close", "110x1x0", "--address="+taprootAddress, "--conf-target=12"))
@@ -164,8 +164,25 @@ func TestClose(t *testing.T) {
 	f.fails(t, fault.Failed, "no open channel 111x1x0", "close", "111x1x0")
 	f.fails(t, fault.Failed, "channel not found", "close", fundedBy(5).String())
 	f.fails(t, fault.Failed, "pre-defined fee", "close", "110x1x0", "--force", "--feerate=2")
-	f.channels[0].Active = false
-	f.fails(t, fault.Failed, "peer is offline", "close", "110x1x0")
+}
+
+// TestCloseWhileThePeerIsAway does not wait for a peer that may never come back, unless it is told to.
+func TestCloseWhileThePeerIsAway(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	c := widest(pb.Phase_NORMAL)
+	c.Connected, c.Active, c.HTLCs, c.Scid = false, false, nil, lnwire.NewShortChanIDFromInt(110<<40|1<<16)
+	f.channels = []channel.Info{c}
+	out := f.ok(t, "close", "110x1x0")
+	require.Contains(t, out, "the peer is not connected: the channel will close when it is back")
+	require.Contains(t, out, "--force")
+	require.Len(t, f.ended, 1)
+	require.Contains(t, f.ok(t, "close", fundedBy(1).String(), "--json"), `"close_instant"`)
+	close(f.spent)
+	out = f.ok(t, "close", "110x1x0", "--wait")
+	require.Contains(t, out, "when it is back")
+	require.Contains(t, out, "is in a block")
+	require.Contains(t, f.ok(t, "close", "110x1x0", "--force"), "closed by")
 }
 
 func TestHelpFitsATerminal(t *testing.T) {

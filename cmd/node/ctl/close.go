@@ -24,8 +24,9 @@ func closeCommand() *cobra.Command {
 		Short:   "Close a channel",
 		Long: `Close a channel together with the peer, and show the id of the transaction that
 closes it. CHANNEL is as 'stormcell channels' shows it, or the funding output,
-TXID:INDEX. Where the peer does not answer any more, --force closes the channel
-without it; your money can then be spent only after some time.`,
+TXID:INDEX. While the peer is not connected that is noted, and the channel
+closes when it is back. Where the peer does not answer any more, --force closes
+the channel without it; your money can then be spent only after some time.`,
 		Example: `  stormcell close 830000x123x0
   stormcell close 830000x123x0 --address=bc1q... --feerate=3 --wait
   stormcell close 4a5e1e4baab8...:0 --force`,
@@ -45,7 +46,7 @@ without it; your money can then be spent only after some time.`,
 			return err
 		}
 		api := lnrpc.NewLightningClient(c)
-		at, err := findChannel(ctx, api, args[0])
+		at, active, err := findChannel(ctx, api, args[0])
 		if err != nil {
 			return err
 		}
@@ -59,6 +60,7 @@ without it; your money can then be spent only after some time.`,
 				FundingTxid: &lnrpc.ChannelPoint_FundingTxidBytes{FundingTxidBytes: at.Hash[:]}, OutputIndex: at.Index,
 			},
 			Force: *force, SatPerVbyte: *fee.rate, TargetConf: *fee.target, DeliveryAddress: *address,
+			NoWait: !*force && !active,
 		})
 	})
 }
@@ -72,17 +74,25 @@ func closeChannel(
 	if err != nil {
 		return err
 	}
-	published := false
+	begun := false
 	for {
 		update, err := stream.Recv()
 		switch {
-		case err != nil && published && ctx.Err() != nil:
+		case err != nil && begun && ctx.Err() != nil:
 			return fault.New(fault.Failed, errors.New("interrupted: the channel closes all the same"),
 				"'stormcell pending' shows how far it is.")
 		case err != nil:
 			return err
+		case update.GetCloseInstant() != nil:
+			begun = true
+			if !wait {
+				return p.print(update, func() { p.line("%s", closesLater) })
+			}
+			if !p.json {
+				p.line("%s", closesLater)
+			}
 		case update.GetClosePending() != nil:
-			published = true
+			begun = true
 			if !wait {
 				return p.print(update, func() { p.line("closed by %s", txid(update.GetClosePending().Txid)) })
 			}
@@ -95,6 +105,9 @@ func closeChannel(
 	}
 }
 
+const closesLater = `the peer is not connected: the channel will close when it is back
+(--force closes it without the peer)`
+
 // txid shows a transaction's id as people write it.
 func txid(serialized []byte) string {
 	hash, err := chainhash.NewHash(serialized)
@@ -104,35 +117,42 @@ func txid(serialized []byte) string {
 	return hash.String()
 }
 
-// findChannel reads a funding output, or finds the channel that has a short id.
-func findChannel(ctx context.Context, api lnrpc.LightningClient, text string) (wire.OutPoint, error) {
-	if strings.Contains(text, ":") {
-		at, err := wire.NewOutPointFromString(text)
+// findChannel finds a channel by its funding output or its short id, and tells whether it is active. One that is not open can
+// be named by its funding output alone, and counts as active: the daemon knows better.
+func findChannel(ctx context.Context, api lnrpc.LightningClient, text string) (at wire.OutPoint, active bool, err error) {
+	fits := func(c *lnrpc.Channel) bool { return c.ChannelPoint == at.String() }
+	byOutput := strings.Contains(text, ":")
+	if byOutput {
+		point, err := wire.NewOutPointFromString(text)
 		if err != nil {
-			return wire.OutPoint{}, fault.New(fault.Usage, fmt.Errorf("%q is not TXID:INDEX: %w", text, err),
+			return wire.OutPoint{}, false, fault.New(fault.Usage, fmt.Errorf("%q is not TXID:INDEX: %w", text, err),
 				"'stormcell channels --json' shows it as channel_point.")
 		}
-		return *at, nil
-	}
-	id, err := parseShortID(text)
-	if err != nil {
-		return wire.OutPoint{}, err
+		at = *point
+	} else {
+		id, err := parseShortID(text)
+		if err != nil {
+			return wire.OutPoint{}, false, err
+		}
+		fits = func(c *lnrpc.Channel) bool { return c.ChanId == id }
 	}
 	answer, err := api.ListChannels(ctx, &lnrpc.ListChannelsRequest{})
 	if err != nil {
-		return wire.OutPoint{}, err
+		return wire.OutPoint{}, false, err
 	}
 	for _, c := range answer.Channels {
-		if c.ChanId != id {
-			continue
+		if fits(c) {
+			point, err := wire.NewOutPointFromString(c.ChannelPoint)
+			if err != nil {
+				return wire.OutPoint{}, false, fmt.Errorf("the daemon's answer: %w", err)
+			}
+			return *point, c.Active, nil
 		}
-		at, err := wire.NewOutPointFromString(c.ChannelPoint)
-		if err != nil {
-			return wire.OutPoint{}, err
-		}
-		return *at, nil
 	}
-	return wire.OutPoint{}, fault.New(fault.Failed, fmt.Errorf("there is no open channel %s", text),
+	if byOutput {
+		return at, true, nil
+	}
+	return wire.OutPoint{}, false, fault.New(fault.Failed, fmt.Errorf("there is no open channel %s", text),
 		"'stormcell channels' lists them, 'stormcell pending' those that close already.")
 }
 

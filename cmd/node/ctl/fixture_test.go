@@ -164,11 +164,18 @@ func (c fakeChannels) List(context.Context) ([]channel.Info, error) {
 
 func (c fakeChannels) Closed(context.Context) ([]channel.ClosedInfo, error) { return c.f.closed, nil }
 
-func (c fakeChannels) Close(_ context.Context, _ wire.OutPoint, want channel.CloseRequest) (chainhash.Hash, error) {
+func (c fakeChannels) Close(_ context.Context, _ wire.OutPoint, want channel.CloseRequest) error {
 	c.f.mu.Lock()
 	defer c.f.mu.Unlock()
 	c.f.ended = append(c.f.ended, want)
-	return chainhash.Hash{9}, nil
+	return nil
+}
+
+func (c fakeChannels) AwaitClosing(ctx context.Context, at wire.OutPoint) (chainhash.Hash, error) {
+	if c.f.channels[0].Connected {
+		return chainhash.Hash{9}, nil
+	}
+	return c.AwaitSpent(ctx, at)
 }
 
 func (c fakeChannels) AwaitSpent(ctx context.Context, _ wire.OutPoint) (chainhash.Hash, error) {

@@ -9,7 +9,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"stormcell/actors/channel"
-	pb "stormcell/messages/channel"
 	"stormcell/messages/lnrpc"
 )
 
@@ -27,7 +26,10 @@ func (l *lightning) CloseChannel(r *lnrpc.CloseChannelRequest, out lnrpc.Lightni
 	if err := closable(&c, r); err != nil {
 		return err
 	}
-	if r.NoWait {
+	if err := l.node().Channels.Close(ctx, at, want); err != nil {
+		return refused(err)
+	}
+	if r.NoWait { // now that it is stored
 		err := out.Send(&lnrpc.CloseStatusUpdate{Update: &lnrpc.CloseStatusUpdate_CloseInstant{
 			CloseInstant: &lnrpc.InstantUpdate{NumPendingHtlcs: int32(len(c.HTLCs))},
 		}})
@@ -35,7 +37,7 @@ func (l *lightning) CloseChannel(r *lnrpc.CloseChannelRequest, out lnrpc.Lightni
 			return err
 		}
 	}
-	txid, err := l.node().Channels.Close(ctx, at, want)
+	txid, err := l.node().Channels.AwaitClosing(ctx, at)
 	if err != nil {
 		return refused(err)
 	}
@@ -82,15 +84,16 @@ func (l *lightning) closeRequest(r *lnrpc.CloseChannelRequest) (btcwire.OutPoint
 	return at, want, err
 }
 
-// closable tells why a channel cannot be closed as the request wants it.
+// closable tells why a channel cannot be closed as the request wants it. Who does not want to wait hears at once that the channel
+// will close, whatever that takes; others would wait for the peer and for HTLCs without knowing of it.
 func closable(c *channel.Info, r *lnrpc.CloseChannelRequest) error {
 	switch {
-	case r.Force:
+	case r.Force, r.NoWait, c.Trouble != "":
 		return nil
-	case c.Phase == pb.Phase_NORMAL && !c.Active:
-		return status.Error(codes.Unknown,
-			"unable to gracefully close channel while peer is offline (try force closing it instead)")
-	case len(c.HTLCs) > 0 && !r.NoWait:
+	case !c.Connected:
+		return status.Error(codes.Unknown, "unable to gracefully close channel while peer is offline (try force closing it instead, "+
+			"or set no_wait=true to close it when the peer is back)")
+	case len(c.HTLCs) > 0:
 		return status.Errorf(codes.Unknown, "cannot coop close channel with active htlcs (number of active htlcs: %d), "+
 			"bypass this check and initiate the coop close by setting no_wait=true", len(c.HTLCs))
 	}

@@ -184,7 +184,21 @@ func TestCloseChannel(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 	require.Len(t, node.ended, 2)
-	node.all[0].Active = false
+	node.all[0].Connected, node.all[0].Active = false, false
+	_, err = closing(func(*lnrpc.CloseChannelRequest) {})
+	require.ErrorContains(t, err, "while peer is offline")
+	require.Len(t, node.ended, 2)
+	noWait := func(r *lnrpc.CloseChannelRequest) { r.NoWait = true }
+	sent, err = closing(noWait)
+	require.NoError(t, err, "it closes when the peer is back")
+	require.NotNil(t, sent[0].GetCloseInstant())
+	require.NotNil(t, sent[1].GetClosePending())
+	require.Len(t, node.ended, 3)
+	node.closeErr = errors.New("not now")
+	sent, err = closing(noWait)
+	require.ErrorContains(t, err, "not now")
+	require.Empty(t, sent, "nothing is said to have begun")
+	node.all[0].Phase = pb.Phase_SHUTTING_DOWN
 	_, err = closing(func(*lnrpc.CloseChannelRequest) {})
 	require.ErrorContains(t, err, "while peer is offline")
 	node.err = errors.New("broken")

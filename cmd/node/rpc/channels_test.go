@@ -20,7 +20,7 @@ import (
 // aChannel is one that we opened, with an HTLC each way and one that is dust.
 func aChannel() channel.Info {
 	return channel.Info{
-		Peer: nodeOf(2), Opener: true, Phase: pb.Phase_NORMAL, Active: true,
+		Peer: nodeOf(2), Opener: true, Phase: pb.Phase_NORMAL, Connected: true, Active: true,
 		Outpoint: btcwire.OutPoint{Hash: chainhash.Hash{1, 2, 3}, Index: 1},
 		Scid:     lnwire.NewShortChanIDFromInt(110<<40 | 1<<16), Alias: lnwire.NewShortChanIDFromInt(16_000_000 << 40),
 		PeerAlias: lnwire.NewShortChanIDFromInt(16_000_001 << 40),

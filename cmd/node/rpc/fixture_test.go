@@ -74,6 +74,8 @@ type fakeChannels struct {
 	open   channel.Opened
 	ended  []channel.CloseRequest
 	tx     chainhash.Hash
+
+	closeErr error
 }
 
 func (f *fakeChannels) Open(_ context.Context, want channel.OpenRequest) (channel.Opened, error) {
@@ -90,8 +92,12 @@ func (f *fakeChannels) List(context.Context) ([]channel.Info, error) {
 
 func (f *fakeChannels) Closed(context.Context) ([]channel.ClosedInfo, error) { return f.closed, f.err }
 
-func (f *fakeChannels) Close(_ context.Context, _ wire.OutPoint, want channel.CloseRequest) (chainhash.Hash, error) {
+func (f *fakeChannels) Close(_ context.Context, _ wire.OutPoint, want channel.CloseRequest) error {
 	f.ended = append(f.ended, want)
+	return f.closeErr
+}
+
+func (f *fakeChannels) AwaitClosing(context.Context, wire.OutPoint) (chainhash.Hash, error) {
 	return f.tx, nil
 }
 
