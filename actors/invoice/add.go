@@ -34,7 +34,6 @@ func (t *turn) add(want Request) {
 		return
 	}
 	t.i = i
-	t.list(false)
 	t.reply(i)
 }
 
@@ -98,14 +97,20 @@ const (
 
 func ofPrefix(hash []byte) string { return "invoice/of/" + hex.EncodeToString(hash) + "/" }
 
-// list enters the invoice into the lists.
-func (t *turn) list(settled bool) {
-	prefix := addedPrefix
-	if settled {
-		prefix = settledPrefix
+// list enters an invoice into the lists as it is added, and as it is settled. By its hash one line says both where both come
+// in one commit.
+func (t *turn) list() {
+	added, settled := t.old == nil, t.i.GetStatus() == pb.Status_SETTLED && t.old.GetStatus() != pb.Status_SETTLED
+	put := func(prefix string, line *pb.Entry) {
+		t.out.Put = append(t.out.Put, durable.Column{Key: prefix, Value: line, Numbered: true})
 	}
-	entry := &pb.Entry{PaymentHash: t.i.PaymentHash, Settled: settled}
-	t.out.Put = append(t.out.Put,
-		durable.Column{Key: prefix, Value: entry, Numbered: true},
-		durable.Column{Key: ofPrefix(t.i.PaymentHash), Value: &pb.Entry{Settled: settled}, Numbered: true})
+	if added {
+		put(addedPrefix, &pb.Entry{PaymentHash: t.i.PaymentHash})
+	}
+	if settled {
+		put(settledPrefix, &pb.Entry{PaymentHash: t.i.PaymentHash, Settled: true})
+	}
+	if added || settled {
+		put(ofPrefix(t.i.PaymentHash), &pb.Entry{Settled: settled})
+	}
 }

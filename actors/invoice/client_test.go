@@ -42,9 +42,11 @@ func start(t *testing.T, journal *persistence.Memory) *node {
 	n.kernel = durable.New(durable.Options{Journal: journal, World: n, Log: log})
 	n.shell = NewShell(n.kernel, func() uint32 { return theHeight }, log)
 	n.client = n.shell.Client()
+	policy := DefaultPolicy()
+	policy.Keysend = true
 	core := Core{
 		Network: &chaincfg.RegressionNetParams, ECDH: (&sphinx.PrivKeyECDH{PrivKey: nodeKey}).ECDH, SignInvoice: sign,
-		Height: func() uint32 { return theHeight }, Policy: DefaultPolicy(),
+		Height: func() uint32 { return theHeight }, Policy: policy,
 	}
 	require.NoError(t, durable.Register(n.kernel, Kind(), core))
 	require.NoError(t, durable.Register(n.kernel, durable.Kind{Name: "channel"}, stub{}))
@@ -97,12 +99,15 @@ func (n *node) pay(i Info, channel durable.Address, id uint64) {
 		Amount: amount, Expiry: soon, Payment: &onion.PaymentData{Secret: [32]byte(i.GetPaymentSecret()), Total: amount},
 	}}}, [32]byte(i.GetPaymentHash()))
 	require.NoError(n.t, err)
-	require.NoError(n.t, n.kernel.Tell(channel, 0, durable.Envelope{
-		To: Address([32]byte(i.GetPaymentHash())),
-		Body: &channelpb.IncomingHTLC{
-			Id: id, AmountMsat: uint64(amount), PaymentHash: i.GetPaymentHash(), Expiry: soon, Onion: packet[:],
-		},
-	}))
+	n.arrives(channel, &channelpb.IncomingHTLC{
+		Id: id, AmountMsat: uint64(amount), PaymentHash: i.GetPaymentHash(), Expiry: soon, Onion: packet[:],
+	})
+}
+
+// arrives lets an HTLC come over a channel.
+func (n *node) arrives(channel durable.Address, in *channelpb.IncomingHTLC) {
+	n.t.Helper()
+	require.NoError(n.t, n.kernel.Tell(channel, 0, durable.Envelope{To: Address([32]byte(in.GetPaymentHash())), Body: in}))
 }
 
 func (n *node) until(i Info, want pb.Status) Info {

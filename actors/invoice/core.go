@@ -164,6 +164,7 @@ func (t *turn) done() durable.Outcome {
 		return t.out
 	}
 	t.forgetFailed()
+	t.list()
 	t.out.Events = []proto.Message{t.i}
 	t.out.Done = !holds(t.i)
 	if on := holds(t.i); on != holds(t.old) {

@@ -115,6 +115,11 @@ func (h *host) step(m durable.Message) error {
 		h.done = out.Done
 		require.True(h.t, proto.Equal(h.core.Snapshot(h.stored()), h.core.Snapshot(h.state)))
 	}
+	for i, column := range out.Put {
+		for _, other := range out.Put[:i] {
+			require.NotEqual(h.t, other.Key, column.Key, "two lines in one place")
+		}
+	}
 	h.columns = append(h.columns, out.Put...)
 	h.sent = append(h.sent, out.Send...)
 	h.carryOut(out)

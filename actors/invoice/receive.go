@@ -76,7 +76,6 @@ func (t *turn) take(in *channelpb.IncomingHTLC, p *onion.Peeled) {
 	}
 	if t.i == nil {
 		t.i = t.unasked(in, &p.Payload)
-		t.list(false)
 	}
 	i := t.change()
 	if i.GetStatus() == pb.Status_OPEN && differs(i, part) {

@@ -252,7 +252,7 @@ func TestKeysend(t *testing.T) {
 		require.Equal(t, uint64(5_000), i.GetPaidMsat())
 		require.Equal(t, thePreimage[:], i.GetPreimage())
 		require.Equal(t, []byte("hello"), i.GetHtlcs()[0].GetRecords()[0].GetValue())
-		require.Len(t, h.columns, 4, "added and settled at once")
+		require.Len(t, h.columns, 3, "added and settled at once")
 		require.True(t, h.done)
 
 		h.receive(h.pay("channel/1", 3, 5_000, keysend))

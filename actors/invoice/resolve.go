@@ -122,7 +122,6 @@ func (t *turn) claim() {
 		}
 	}
 	t.sendClaims(set)
-	t.list(true)
 }
 
 // sendClaims tells channels and their monitors the preimage.

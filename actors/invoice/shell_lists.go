@@ -66,8 +66,9 @@ func lookup(v durable.View, hash [32]byte) (Info, error) {
 	for _, line := range lines {
 		if line.GetSettled() {
 			info.SettleIndex = line.number
-		} else {
-			info.AddIndex = line.number
+		}
+		if info.AddIndex == 0 {
+			info.AddIndex = line.number // the first line: it may be settled in the commit that adds it
 		}
 	}
 	return info, nil
