@@ -70,6 +70,15 @@ func amountFlag(name, text string) (btcutil.Amount, error) {
 // sat shows satoshis with their unit.
 func sat(amount int64) string { return grouped(amount) + " sat" }
 
+// msat shows millisatoshis, in satoshis with a fraction where they have one.
+func msat(amount int64) string {
+	fraction := amount % 1000
+	if fraction == 0 {
+		return sat(amount / 1000)
+	}
+	return fmt.Sprintf("%s.%03d sat", grouped(amount/1000), fraction)
+}
+
 // grouped shows a number with commas between thousands.
 func grouped(n int64) string {
 	digits := fmt.Sprint(n)

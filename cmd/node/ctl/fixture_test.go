@@ -3,6 +3,7 @@ package ctl
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"slices"
@@ -41,6 +42,9 @@ type fake struct {
 	openErr   error
 	listed    func(f *fake) // before channels are listed, under the lock
 	spent     chan struct{} // closed when closing transactions are in a block
+
+	invoices fakeInvoices
+	payments fakePayments
 }
 
 func newFake(t *testing.T) *fake {
@@ -55,6 +59,7 @@ func newFake(t *testing.T) *fake {
 	s.Activate(rpc.Node{
 		Key: key(1).PubKey(), PeerAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9735},
 		Peers: fakePeers{f}, Channels: fakeChannels{f}, Wallet: fakeWallet{f}, Chain: fakeChain{},
+		Invoices: &f.invoices, Payments: &f.payments,
 	})
 	served := make(chan error, 1)
 	go func() { served <- s.Serve() }()
@@ -82,7 +87,7 @@ func (f *fake) run(t *testing.T, args ...string) (string, error) {
 	return out.String(), err
 }
 
-func (f *fake) runTo(ctx context.Context, out *bytes.Buffer, args ...string) error {
+func (f *fake) runTo(ctx context.Context, out io.Writer, args ...string) error {
 	root := Root()
 	root.SetOut(out)
 	root.SetErr(out)

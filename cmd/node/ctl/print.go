@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
 
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -52,11 +54,7 @@ func (p printer) printAll(parts []part, people func()) error {
 	return p.encode(all)
 }
 
-func marshal(answer proto.Message) (json.RawMessage, error) {
-	return protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(answer)
-}
-
-// encode prints JSON. protojson varies its spaces on purpose; here they are made equal.
+// encode prints JSON.
 func (p printer) encode(value any) error {
 	encoder := json.NewEncoder(p.out)
 	encoder.SetIndent("", "    ")
@@ -99,7 +97,7 @@ func (p printer) table(columns []column, rows [][]string) {
 	for i, c := range columns {
 		widths[i] = len(c.name)
 		for _, row := range rows {
-			widths[i] = max(widths[i], len(row[i]))
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
 		}
 	}
 	show := func(cells func(i int) string) {
@@ -120,4 +118,26 @@ func (p printer) table(columns []column, rows [][]string) {
 	for _, row := range rows {
 		show(func(i int) string { return row[i] })
 	}
+}
+
+// when shows a time as clocks here show it; zero is never.
+func when(unixSeconds int64) string {
+	if unixSeconds == 0 {
+		return ""
+	}
+	return time.Unix(unixSeconds, 0).Format("2006-01-02 15:04")
+}
+
+// plain is text from elsewhere, without what would change the terminal, on one line of at most so many characters.
+func plain(text string, most int) string {
+	shown := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text))
+	if len(shown) > most {
+		return string(shown[:most-3]) + "..."
+	}
+	return string(shown)
 }

@@ -18,6 +18,7 @@ const (
 	groupWallet   = "wallet"
 	groupPeers    = "peers"
 	groupChannels = "channels"
+	groupPayments = "payments"
 )
 
 // Root is the command stormcell.
@@ -45,6 +46,7 @@ counts. The network is signet unless you say otherwise.`,
 		&cobra.Group{ID: groupWallet, Title: "The wallet:"},
 		&cobra.Group{ID: groupPeers, Title: "Peers:"},
 		&cobra.Group{ID: groupChannels, Title: "Channels:"},
+		&cobra.Group{ID: groupPayments, Title: "Payments:"},
 	)
 	config.CommonFlags(root.PersistentFlags())
 	root.PersistentFlags().SortFlags = false
@@ -54,7 +56,9 @@ counts. The network is signet unless you say otherwise.`,
 	root.AddCommand(startCommand(), stopCommand(), stateCommand(), infoCommand(),
 		playgroundCommand(), createCommand(), unlockCommand(), newAddressCommand(), balanceCommand(), sendCommand(), coinsCommand(),
 		connectCommand(), peersCommand(), disconnectCommand(),
-		openChannelCommand(), channelsCommand(), pendingCommand(), closeCommand(), closedCommand(), exitCodesHelp())
+		openChannelCommand(), channelsCommand(), pendingCommand(), closeCommand(), closedCommand(),
+		invoiceCommand(), invoicesCommand(), settleCommand(), cancelCommand(), decodeCommand(), payCommand(), paymentsCommand(),
+		exitCodesHelp())
 	for _, c := range root.Commands() {
 		c.Args = usage(c.Args)
 	}
