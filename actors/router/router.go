@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"stormcell/actors/durable"
@@ -58,10 +59,11 @@ type Query struct {
 // Find gives routes that together bring the amount to the payee, as few as possible. The height is that of the newest
 // block. The errors are ErrNoRoute and ErrInsufficientBalance.
 func Find(q Query, channels []Channel, height uint32) ([]*pb.Route, error) {
-	delta := q.FinalDelta + padding
-	if delta > q.MaxDelta {
+	most := min(q.MaxDelta, math.MaxUint32-height)
+	if most < padding || q.FinalDelta > most-padding { // the payee's number may be any
 		return nil, fmt.Errorf("%w: the payee wants %d blocks, and %d are the limit", ErrNoRoute, q.FinalDelta, q.MaxDelta)
 	}
+	expiry := height + q.FinalDelta + padding
 	usable := q.usable(channels)
 	if len(usable) == 0 {
 		return nil, fmt.Errorf("%w: no channel with the payee", ErrNoRoute)
@@ -73,10 +75,8 @@ func Find(q Query, channels []Channel, height uint32) ([]*pb.Route, error) {
 	routes := make([]*pb.Route, len(parts))
 	for i, p := range parts {
 		routes[i] = &pb.Route{
-			Channel: string(p.channel.Address), AmountMsat: uint64(p.amount), Expiry: height + delta,
-			Hops: []*pb.Hop{{
-				Node: q.Payee[:], Scid: p.channel.Scid, AmountMsat: uint64(p.amount), Expiry: height + delta,
-			}},
+			Channel: string(p.channel.Address), AmountMsat: uint64(p.amount), Expiry: expiry,
+			Hops: []*pb.Hop{{Node: q.Payee[:], Scid: p.channel.Scid, AmountMsat: uint64(p.amount), Expiry: expiry}},
 		}
 	}
 	return routes, nil

@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,6 +45,8 @@ func TestFind(t *testing.T) {
 		{"too much", Query{Amount: 1_201, MaxParts: 5}, three, nil, ErrInsufficientBalance},
 		{"no channel with the payee", Query{Amount: 1, MaxParts: 5}, three[2:3], nil, ErrNoRoute},
 		{"the payee wants too long", Query{Amount: 1, MaxParts: 5, FinalDelta: 98}, three, nil, ErrNoRoute},
+		{"the payee wants more blocks than can be counted", Query{Amount: 1, MaxParts: 5, FinalDelta: math.MaxUint32}, three,
+			nil, ErrNoRoute},
 		{"parts are bounded", Query{Amount: 400, MaxParts: 5, MaxPart: 200}, three,
 			want{"channel/1": 200, "channel/2": 200}, nil},
 		{"only certain channels", Query{Amount: 400, MaxParts: 5, First: []uint64{2, 4}, Spread: 7}, three,
@@ -69,6 +72,13 @@ func TestFind(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A limit on blocks that is none does not make an expiry that lies in the past.
+func TestNoExpiryBeyondAllHeights(t *testing.T) {
+	q := Query{Payee: payee, Amount: 1, MaxParts: 1, FinalDelta: math.MaxUint32 - padding, MaxDelta: math.MaxUint32}
+	_, err := Find(q, []Channel{to(payee, 1, 500)}, 1_000)
+	require.ErrorIs(t, err, ErrNoRoute)
 }
 
 // Whatever the channels are: the parts sum up, each is within its channel's bounds, and no fewer would have done.
