@@ -15,7 +15,7 @@ import (
 // connected begins a connection with `channel_reestablish`.
 func (t *turn) connected(body Connected) error {
 	if body.Link != t.link {
-		t.abandon("the peer reconnected")
+		t.interrupt("the peer reconnected")
 	}
 	if t.c == nil || t.phase == pb.Phase_ABANDONED || t.phase == pb.Phase_CLOSED || body.Link == t.link {
 		return nil
@@ -40,7 +40,7 @@ func (t *turn) connected(body Connected) error {
 // disconnected drops what nobody signed. Adds go on waiting in the inbox, for a while.
 func (t *turn) disconnected(body Disconnected) error {
 	if body.Link == t.link {
-		t.abandon("the peer disconnected")
+		t.interrupt("the peer disconnected")
 		t.stage(&pb.Unlinked{})
 		t.bePatient()
 	}

@@ -49,10 +49,16 @@ func (s *stranger) Message(_ context.Context, _ conn.Session, m wire.Message) er
 }
 
 // dial makes a connection to a node that nobody knows.
-func (n *node) dial() *transport.Conn {
-	n.t.Helper()
+func (n *node) dial() *transport.Conn { return n.dialAs(newKey(n.t)) }
+
+func newKey(t *testing.T) *btcec.PrivateKey {
 	key, err := btcec.NewPrivateKey()
-	require.NoError(n.t, err)
+	require.NoError(t, err)
+	return key
+}
+
+func (n *node) dialAs(key *btcec.PrivateKey) *transport.Conn {
+	n.t.Helper()
 	dialer := transport.Dialer{Key: &keychain.PrivKeyECDH{PrivKey: key}}
 	link, err := dialer.Dial(n.t.Context(), n.signer.NodeKey(), n.listen)
 	require.NoError(n.t, err)
@@ -60,11 +66,13 @@ func (n *node) dial() *transport.Conn {
 }
 
 // stranger connects to a node.
-func (n *node) stranger() *stranger {
+func (n *node) stranger() *stranger { return n.strangerAs(newKey(n.t)) }
+
+func (n *node) strangerAs(key *btcec.PrivateKey) *stranger {
 	t := n.t
 	t.Helper()
 	s := &stranger{up: make(chan struct{}), ended: make(chan struct{})}
-	s.Conn = conn.New(n.dial(), s, conn.Config{
+	s.Conn = conn.New(n.dialAs(key), s, conn.Config{
 		Features: offered(), Chain: *network.GenesisHash, Limits: conn.Limits{QueueBytes: 64 << 20},
 	})
 	go func() {

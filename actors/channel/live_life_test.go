@@ -2,6 +2,7 @@ package channel_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -152,6 +153,36 @@ func TestLiveOpeningIsRefused(t *testing.T) {
 		require.NoError(t, err)
 		return len(infos) == b.limits.PerPeer
 	})
+}
+
+// TestLiveOpeningGoesOnOverTheConnectionThatStays: when both sides dial at once, one of two connections ends, perhaps with an
+// opening that has begun over it.
+func TestLiveOpeningGoesOnOverTheConnectionThatStays(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	n := w.newPlace(1).start()
+	defer n.stop()
+	key := newKey(t)
+	peer := [33]byte(key.PubKey().SerializeCompressed())
+	first := n.strangerAs(key)
+	result := make(chan error, 1)
+	go func() {
+		for {
+			_, err := n.channels.Open(t.Context(), channel.OpenRequest{Peer: peer, Capacity: 500_000})
+			if !errors.Is(err, channel.ErrPeerNotConnected) {
+				result <- err
+				return
+			}
+		}
+	}()
+	w.until("open_channel comes", func() bool { return first.other.Load() == 1 })
+	second := n.strangerAs(key)
+	w.until("open_channel comes again", func() bool { return second.other.Load() == 1 })
+	require.NoError(t, second.Send(&wire.Error{Data: []byte("no more of this")}))
+	err := <-result
+	var failed *channel.OpenError
+	require.ErrorAs(t, err, &failed)
+	require.ErrorContains(t, err, "no more of this")
 }
 
 func TestLiveCloseTogether(t *testing.T) {

@@ -56,8 +56,12 @@ type Incoming struct {
 // Opened answers Open once the funding transaction is on its way.
 type Opened struct{ Outpoint btcwire.OutPoint }
 
-// OpenFailed answers Open when nothing comes of it.
-type OpenFailed struct{ Reason string }
+// OpenFailed answers Open when nothing comes of it. Interrupted says that the connection ended before either side had promised
+// anything: the same may be asked over the next.
+type OpenFailed struct {
+	Reason      string
+	Interrupted bool
+}
 
 // abandonNow ends an opening that a restart has interrupted.
 type abandonNow struct{}
@@ -177,17 +181,24 @@ func watchFunding(s *pb.Setup, c *Commitments) WatchFunding {
 }
 
 // abandon ends an opening: no channel came of it, and the coins are free.
-func (t *turn) abandon(reason string) {
+func (t *turn) abandon(reason string) { t.endOpening(OpenFailed{Reason: reason}) }
+
+// interrupt is abandon when a connection has ended.
+func (t *turn) interrupt(reason string) {
+	t.endOpening(OpenFailed{Reason: reason, Interrupted: t.phase == pb.Phase_WAIT_ACCEPT})
+}
+
+func (t *turn) endOpening(why OpenFailed) {
 	if !isOpening(t.phase) {
 		return
 	}
 	if t.phase == pb.Phase_WAIT_FUNDING || t.phase == pb.Phase_WAIT_FUNDING_SIGNED {
 		t.send(durable.Address(t.setup.GetFunder()), &pb.FundingReleased{})
 	}
-	t.event(&pb.Abandoned{Reason: reason})
+	t.event(&pb.Abandoned{Reason: why.Reason})
 	t.out.Done = true
 	if t.opening.Waits() {
-		t.release(durable.Reply{To: t.opening, Body: OpenFailed{Reason: reason}})
+		t.release(durable.Reply{To: t.opening, Body: why})
 	}
 }
 

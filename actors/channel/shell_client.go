@@ -25,7 +25,11 @@ var (
 )
 
 // OpenError says why nothing came of an opening that had begun: the peer's words, or ours.
-type OpenError struct{ Reason string }
+type OpenError struct {
+	Reason string
+	// interrupted: the connection ended before either side had promised anything.
+	interrupted bool
+}
 
 func (e *OpenError) Error() string { return "the channel was not opened: " + e.Reason }
 

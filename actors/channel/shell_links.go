@@ -17,6 +17,7 @@ var _ peerbook.Sink = (*Shell)(nil)
 // Up implements peerbook.Sink: every channel with the peer hears of the connection before anything that comes over it.
 func (s *Shell) Up(link *peerbook.Link) {
 	s.links.Store([33]byte(link.Key), link)
+	s.changed.Raise()
 	s.each(link.Key, func(m *member) { s.connect(m, link) })
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/btcsuite/btcd/btcutil"
 
@@ -14,6 +15,13 @@ import (
 	pb "stormcell/messages/channel"
 	registrypb "stormcell/messages/registry"
 	"stormcell/peer/wire"
+)
+
+const (
+	// openTries is over how many connections an opening is tried: when both sides dial at once, one of two connections stays.
+	openTries = 3
+	// linkPatience is how long an opening that was interrupted waits for the peer to be back.
+	linkPatience = 5 * time.Second
 )
 
 var (
@@ -131,6 +139,42 @@ func (s *Shell) open(ctx context.Context, want OpenRequest) (Opened, error) {
 	if link == nil {
 		return Opened{}, ErrPeerNotConnected
 	}
+	for tries := 1; ; tries++ {
+		opened, err := s.openOver(ctx, link, want)
+		var failed *OpenError
+		if !errors.As(err, &failed) || !failed.interrupted || tries == openTries {
+			return opened, err
+		}
+		if link = s.nextLink(ctx, link); link == nil {
+			return Opened{}, err
+		}
+	}
+}
+
+// nextLink waits a little for the connection that comes in place of one; nil if none does.
+func (s *Shell) nextLink(ctx context.Context, old *peerbook.Link) *peerbook.Link {
+	late := make(chan struct{})
+	stop := s.Runtime.AfterFunc(linkPatience, func() { close(late) })
+	defer stop()
+	for {
+		next := s.changed.Next()
+		if link := s.linkOf([33]byte(old.Key)); link != nil && link != old {
+			return link
+		}
+		select {
+		case <-next:
+		case <-late:
+			return nil
+		case <-ctx.Done():
+			return nil
+		case <-s.Kernel.Dead():
+			return nil
+		}
+	}
+}
+
+// openOver opens a channel over one connection.
+func (s *Shell) openOver(ctx context.Context, link *peerbook.Link, want OpenRequest) (Opened, error) {
 	if s.Desk.Height() == 0 {
 		return Opened{}, ErrNotSynced
 	}
@@ -181,7 +225,7 @@ func (s *Shell) open(ctx context.Context, want OpenRequest) (Opened, error) {
 		case Opened:
 			return body, nil
 		case OpenFailed:
-			return Opened{}, &OpenError{Reason: body.Reason}
+			return Opened{}, &OpenError{Reason: body.Reason, interrupted: body.Interrupted}
 		}
 		return Opened{}, a.err
 	case <-ctx.Done():
