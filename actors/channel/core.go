@@ -126,6 +126,8 @@ func (t *turn) decide() error {
 		return t.describe()
 	case signNow:
 		return t.signNow()
+	case revocationLate:
+		return t.giveUpRevocation(body)
 	case outOfReach:
 		return t.giveUpWaiting()
 	case Open:
@@ -140,6 +142,8 @@ func (t *turn) decide() error {
 		return t.fundingConfirmed(body)
 	case FundingUndone:
 		return t.fundingUndone()
+	case FundingSpend:
+		return t.fundingSpend(body)
 	case FundingSpent:
 		return t.fundingSpent(body)
 	case abandonNow:

@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	btcwire "github.com/btcsuite/btcd/wire"
 
 	"stormcell/chain/fees"
@@ -23,6 +24,8 @@ type (
 	}
 	// Height says how many blocks the chain has.
 	Height struct{ Height uint32 }
+	// FundingSpend names a transaction in a block that spends the funding, but may be reorganised out; nil takes that back.
+	FundingSpend struct{ TxID *chainhash.Hash }
 	// SetFeeRate asks for another fee rate of the commitments.
 	SetFeeRate struct{ Rate fees.SatPerKW }
 	// ForceClose asks to close by publishing our commitment.
@@ -74,12 +77,15 @@ type (
 	signNow    struct{}
 	outOfReach struct{} // the peer has been away for too long
 	publishNow struct{}
+	// revocationLate ends a connection over which the peer has not revoked its commitment of that number.
+	revocationLate struct{ link, number uint64 }
 )
 
-// Timers: patience ends the waiting of adds, late an opening that takes too long, retry tries again what the signer could
-// not do.
+// Timers: patience ends the waiting of adds, late an opening that takes too long, unrevoked the waiting for a revocation, retry
+// tries again what the signer could not do.
 const (
-	patience = "patience"
-	late     = "late opening"
-	retry    = "retry"
+	patience  = "patience"
+	late      = "late opening"
+	unrevoked = "unrevoked"
+	retry     = "retry"
 )

@@ -86,6 +86,22 @@ func (c *Commitments) latest(a *Commitment, signer keys.Signer) (*btcwire.MsgTx,
 	return commitment.Signed(own[0], a.Signature), nil
 }
 
+// fundingSpend keeps the channel from offering HTLCs over a funding that somebody spends, unless that is undone.
+func (t *turn) fundingSpend(body FundingSpend) error {
+	if body.TxID == nil {
+		t.stage(&pb.SpendSeen{})
+		return nil
+	}
+	t.stage(&pb.SpendSeen{Txid: body.TxID[:]})
+	if len(t.waiting) == 0 {
+		return nil
+	}
+	why := refuse(pb.RefusalCode_NOT_OPEN, "transaction %s closes the channel", body.TxID)
+	t.refuseAllWaiting(why)
+	t.hangup(why) // takes back what is proposed
+	return nil
+}
+
 // fundingSpent ends a channel whose funding was spent. What the transaction is, and what is to be done about it, is for the
 // monitor, which watches for itself.
 func (t *turn) fundingSpent(body FundingSpent) error {
@@ -138,6 +154,9 @@ func readTx(raw []byte) (*btcwire.MsgTx, error) {
 // heightSeen notes how many blocks there are, and closes the channel when the peer lets a deadline pass (BOLT 2,
 // "`cltv_expiry_delta` Selection").
 func (t *turn) heightSeen(height uint32) error {
+	if height == 0 {
+		return nil
+	}
 	t.stage(&pb.HeightSeen{Height: height})
 	if t.c == nil || t.forget(height) || t.phase >= pb.Phase_CLOSING {
 		return nil
@@ -147,7 +166,12 @@ func (t *turn) heightSeen(height uint32) error {
 		t.fail(&pb.Closing{Reason: why})
 		return nil
 	}
-	t.refuseExpired(height)
+	if t.height == 0 && t.synced {
+		t.proposeWaiting(height)
+		t.wantSign()
+	} else {
+		t.refuseExpired(height)
+	}
 	return nil
 }
 

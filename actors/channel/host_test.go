@@ -38,6 +38,8 @@ type host struct {
 	refused  []error
 	timers   map[string]durable.SetTimer
 
+	height uint32 // that it knows from its start on; 0 for none
+
 	quick bool // for benchmarks: no comparing of states
 }
 
@@ -48,13 +50,19 @@ type letter struct {
 }
 
 func newHost(t require.TestingT, addr durable.Address, core *Core, snapshot *pb.Snapshot) *host {
-	h := &host{t: t, addr: addr, core: core}
+	h := &host{t: t, addr: addr, core: core, height: newAdd(0, 0).GetExpiry() - 1_000}
 	if snapshot != nil {
 		rec, err := record.Encode(snapshot)
 		require.NoError(t, err)
 		h.snapshot = &rec
 	}
 	h.restart()
+	return h
+}
+
+// knowNoHeight is for tests that tell the host every height.
+func (h *host) knowNoHeight() *host {
+	h.height, h.state = 0, h.rebuilt()
 	return h
 }
 
@@ -104,6 +112,9 @@ func (h *host) restart() {
 		require.Empty(h.t, out.Events)
 		require.Empty(h.t, out.Send)
 		h.act(durable.Message{}, out)
+	}
+	if h.height > 0 {
+		h.core.Apply(h.state, &pb.HeightSeen{Height: h.height})
 	}
 	for _, l := range h.inbox {
 		h.mailbox = append(h.mailbox, durable.Message{ID: l.ref, From: l.from, Body: h.decode(l.rec)})

@@ -84,7 +84,7 @@ func (t *turn) describe() error {
 	info := Info{
 		Address: t.env.Self(), KeyIndex: contract.GetKeyIndex(), Peer: t.peer, Opener: contract.GetOpener(),
 		Private: !s.GetAnnounce(), Type: wire.ParseFeatures(s.GetChannelType()),
-		Phase: t.phase, Active: t.phase == pb.Phase_NORMAL && t.synced,
+		Phase: t.phase, Active: t.phase == pb.Phase_NORMAL && t.synced && t.spentBy == nil,
 		Scid: lnwire.NewShortChanIDFromInt(s.GetScid()), Alias: lnwire.NewShortChanIDFromInt(s.GetLocalAlias()),
 		PeerAlias: lnwire.NewShortChanIDFromInt(s.GetRemoteAlias()),
 		Capacity:  btcutil.Amount(s.GetCapacitySat()), Push: wire.MilliSatoshi(s.GetPushMsat()),
@@ -105,6 +105,9 @@ func (t *turn) describe() error {
 		if info.Active {
 			info.Sendable = t.c.Sendable(&t.Policy)
 		}
+	}
+	if t.spentBy != nil {
+		info.ClosedBy = *t.spentBy
 	}
 	t.release(durable.Reply{To: t.m.Asker, Body: info})
 	return nil

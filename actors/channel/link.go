@@ -6,7 +6,6 @@ import (
 
 	"github.com/lightningnetwork/lnd/lnwire"
 
-	"stormcell/actors/durable"
 	"stormcell/chain/keys"
 	pb "stormcell/messages/channel"
 	"stormcell/peer/wire"
@@ -43,25 +42,6 @@ func (t *turn) disconnected(body Disconnected) error {
 		t.interrupt("the peer disconnected")
 		t.stage(&pb.Unlinked{})
 		t.bePatient()
-	}
-	return nil
-}
-
-// bePatient gives adds that wait for the peer some time.
-func (t *turn) bePatient() {
-	if len(t.waiting) > 0 {
-		t.startPatience()
-	}
-}
-
-func (t *turn) startPatience() {
-	t.release(durable.SetTimer{Key: patience, After: t.Policy.OfflinePatience, Body: outOfReach{}})
-}
-
-// giveUpWaiting refuses the adds that wait for a peer that does not come.
-func (t *turn) giveUpWaiting() error {
-	if !t.synced && len(t.waiting) > 0 {
-		t.refuseAllWaiting(refuse(pb.RefusalCode_PEER_OFFLINE, "the peer is offline"))
 	}
 	return nil
 }
@@ -163,7 +143,10 @@ func (t *turn) reestablished(m *wire.ChannelReestablish) error {
 			t.write(t.c.updateRemove(h))
 		}
 	}
-	t.proposeWaiting()
+	t.proposeWaiting(t.height)
+	if t.c.Awaiting {
+		t.expectRevocation(t.c.RemoteNumber)
+	}
 	t.wantSign()
 	return nil
 }

@@ -24,7 +24,7 @@ func (t *turn) addHTLC(add *pb.AddHTLC) error {
 		return nil
 	}
 	w := &waiting{AddHTLC: add, ref: t.m.ID, from: t.m.From}
-	if t.synced {
+	if t.synced && t.height > 0 {
 		h, r := t.c.propose(w, &t.Policy, t.height)
 		if r != nil {
 			t.refuseAdd(t.m.From, add, r)
@@ -33,7 +33,7 @@ func (t *turn) addHTLC(add *pb.AddHTLC) error {
 		t.stage(&pb.HTLCAdded{Htlc: h.proto()})
 		t.writeWithSignature(t.c.updateAdd(h))
 		t.wantSign()
-	} else if len(t.waiting) == 0 {
+	} else {
 		t.startPatience()
 	}
 	t.out.Keep = true
@@ -43,8 +43,11 @@ func (t *turn) addHTLC(add *pb.AddHTLC) error {
 
 // takesAdds tells whether the channel can have new HTLCs of ours at all.
 func (t *turn) takesAdds() *Refusal {
-	if t.phase != pb.Phase_NORMAL {
+	switch {
+	case t.phase != pb.Phase_NORMAL:
 		return notOpen(t.phase)
+	case t.spentBy != nil:
+		return refuse(pb.RefusalCode_NOT_OPEN, "transaction %s closes the channel", t.spentBy)
 	}
 	return nil
 }
@@ -62,9 +65,14 @@ func (t *turn) refuseWaiting(w *waiting, r *Refusal) {
 
 // refuseAllWaiting refuses every add that no commitment carries.
 func (t *turn) refuseAllWaiting(r *Refusal) {
-	for _, w := range t.waiting {
+	for _, w := range t.stillWaiting() {
 		t.refuseWaiting(w, r)
 	}
+}
+
+// stillWaiting are the adds that no commitment carries, and that this turn has not refused.
+func (t *turn) stillWaiting() []*waiting {
+	return slices.DeleteFunc(slices.Clone(t.waiting), func(w *waiting) bool { return slices.Contains(t.out.Also, w.ref) })
 }
 
 // refuseExpired refuses the adds that have waited for too long to be signed. What is proposed already is taken back by ending
@@ -80,12 +88,15 @@ func (t *turn) refuseExpired(height uint32) {
 	}
 }
 
-// proposeWaiting proposes the adds that have waited for the peer, or refuses them.
-func (t *turn) proposeWaiting() {
+// proposeWaiting proposes the adds that have waited for the peer, or for the height to be known, or refuses them.
+func (t *turn) proposeWaiting(height uint32) {
+	if height == 0 {
+		return // which have expired, nobody can tell
+	}
 	trial := *t.c
 	trial.HTLCs[Local] = slices.Clone(trial.HTLCs[Local])
 	for _, w := range t.waiting {
-		h, r := trial.propose(w, &t.Policy, t.height)
+		h, r := trial.propose(w, &t.Policy, height)
 		if closed := t.takesAdds(); closed != nil {
 			r = closed
 		}
@@ -185,6 +196,7 @@ func (t *turn) signNow() error {
 	t.out.Also = t.refs()
 	t.monitor(&pb.MonitorUpdate{Remote: t.c.signedCommitment(Remote, t.c.RemoteNumber+1, remoteNext, t.c.RemoteNextPoint, nil)})
 	t.write(messages...)
+	t.expectRevocation(t.c.RemoteNumber)
 	return t.goOnClosing()
 }
 
@@ -321,7 +333,7 @@ func (t *turn) figures() error {
 	}
 	balance := t.c.walk(t.c.Active[0], everything, func(*HTLC) {})
 	b := Balances{Local: balance[Local], Remote: balance[Remote], Sent: t.c.Sent, Received: t.c.Received}
-	if t.phase == pb.Phase_NORMAL && t.synced {
+	if t.takesAdds() == nil && t.synced {
 		b.Sendable = t.c.Sendable(&t.Policy)
 	}
 	t.release(durable.Reply{To: t.m.Asker, Body: b})

@@ -254,6 +254,8 @@ func TestOpeningTerms(t *testing.T) {
 func TestTheFundeeForgetsAndTheFunderDoesNot(t *testing.T) {
 	t.Parallel()
 	o := newOpening(t)
+	o.hosts[0].knowNoHeight()
+	o.hosts[1].knowNoHeight()
 	o.open(func(*Open) {})
 	o.rest()
 	for i, want := range []pb.Phase{pb.Phase_WAIT_CONFIRMED, pb.Phase_ABANDONED} {

@@ -31,6 +31,9 @@ type Policy struct {
 	MinDepth, MaxDepth             uint32
 	// OfflinePatience is how long an HTLC waits for a peer that is away before it is refused.
 	OfflinePatience time.Duration
+	// RevocationPatience is how long the peer may take to revoke what we signed anew before the connection is ended: it may be
+	// half dead, and nothing can be signed meanwhile.
+	RevocationPatience time.Duration
 	// OpeningPatience is how long an opening may take until both sides have signed.
 	OpeningPatience time.Duration
 }
@@ -48,7 +51,7 @@ func DefaultPolicy() Policy {
 		HTLCMinimum:     1, MaxAcceptedHTLCs: maxHTLCs,
 		MinToSelfDelay: 144, MaxToSelfDelay: 2016,
 		MinDepth: 3, MaxDepth: 6,
-		OfflinePatience: 10 * time.Second,
+		OfflinePatience: 10 * time.Second, RevocationPatience: time.Minute,
 		OpeningPatience: 10 * time.Minute,
 	}
 }

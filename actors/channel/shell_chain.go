@@ -42,7 +42,7 @@ func (s *Shell) watchFunding(owner onchain.Owner, e WatchFunding) {
 		{watch.Watch{ID: watchSpend, Target: spent, Depth: 1}, func(f watch.Fact) any {
 			m.spendSeen(f)
 			s.changed.Raise()
-			return nil
+			return FundingSpend{TxID: m.spentBy.Load()}
 		}},
 		{watch.Watch{ID: watchSpent, Target: spent, Depth: e.Spent}, spentForGood},
 	} {

@@ -3,6 +3,7 @@ package channel
 import (
 	"testing"
 
+	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	btcwire "github.com/btcsuite/btcd/wire"
 	"github.com/stretchr/testify/require"
 
@@ -86,4 +87,43 @@ func watches(effects []durable.Effect) bool {
 		}
 	}
 	return false
+}
+
+// TestNoHTLCsOverASpentFunding: from the first block with the transaction on; unless that is undone.
+func TestNoHTLCsOverASpentFunding(t *testing.T) {
+	t.Parallel()
+	p, h := unrevokedPair(t)
+	p.add(0, 2_000_000) // proposed, and waits for the revocation
+	for p.turn(0) {
+	}
+	txid := h.state.c.ChannelID // any hash will do
+	h.tell(FundingSpend{TxID: (*chainhash.Hash)(&txid)})
+	for h.step() {
+	}
+	released := h.takeReleased()
+	require.Len(t, released, 1)
+	require.IsType(t, Hangup{}, released[0], "what is proposed is taken back")
+	for _, e := range h.takeSent() {
+		require.Contains(t, e.Body.(*pb.HTLCRefused).GetReason(), "closes the channel")
+		p.hear(0, e)
+	}
+	require.Equal(t, "refused", p.asked[2].outcome)
+	p.disconnect()
+	p.connect()
+	p.rest()
+	p.add(0, 3_000_000)
+	p.rest()
+	require.Equal(t, "refused", p.asked[3].outcome)
+	info := described(t, h)
+	require.False(t, info.Active)
+	require.Equal(t, chainhash.Hash(txid), info.ClosedBy)
+
+	h.tell(FundingSpend{})
+	for h.step() {
+	}
+	require.True(t, described(t, h).Active)
+	p.add(0, 4_000_000)
+	p.rest()
+	p.finish()
+	require.Equal(t, "settled", p.asked[4].outcome)
 }

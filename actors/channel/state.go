@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/btcsuite/btcd/btcec/v2"
+	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"google.golang.org/protobuf/proto"
 
 	"stormcell/actors/durable"
@@ -35,7 +36,9 @@ type State struct {
 	batch      []*wire.CommitSig
 	waiting    []*waiting // adds in the inbox that no commitment carries yet
 	height     uint32     // of the chain; 0 while unknown
-	withheld   string     // why our commitment would be published, were it not in doubt
+	patience   *pb.Patience
+	spentBy    *chainhash.Hash // what spends the funding in a block that may yet be undone
+	withheld   string          // why our commitment would be published, were it not in doubt
 	// firstHeight is the first that this incarnation has seen.
 	firstHeight uint32
 }
@@ -138,7 +141,7 @@ func (s *State) apply(event proto.Message) {
 	case *pb.CommitmentSigned:
 		s.c.SignedAfter, s.c.Awaiting = s.c.LocalNumber, true
 		s.c.advance(weSigned)
-		s.waiting = nil // in replay nothing waits
+		s.waiting, s.patience = nil, nil // in replay nothing waits
 	case *pb.CommitmentReceived:
 		s.c.received(ev)
 		s.batchSize, s.batch = 0, nil
@@ -202,6 +205,13 @@ func (s *State) applyStaged(event proto.Message) {
 		if s.height = ev.GetHeight(); s.firstHeight == 0 {
 			s.firstHeight = s.height
 		}
+	case *pb.Patience:
+		s.patience = ev
+	case *pb.SpendSeen:
+		s.spentBy = nil
+		if id := ev.GetTxid(); len(id) > 0 {
+			s.spentBy = (*chainhash.Hash)(id)
+		}
 	case *pb.Withheld:
 		s.withheld = ev.GetReason()
 	case *pb.ShutdownSaid:
@@ -214,6 +224,9 @@ func (s *State) applyStaged(event proto.Message) {
 		s.batch = append(s.batch, ev.message)
 	case *answered:
 		s.waiting = slices.DeleteFunc(s.waiting, func(w *waiting) bool { return w.ref == ev.ref })
+		if len(s.waiting) == 0 {
+			s.patience = nil
+		}
 	case *waiting:
 		s.waiting = append(s.waiting, ev)
 	default:

@@ -12,6 +12,9 @@ import (
 // unconfirmed is a channel whose funding is signed and not in the chain, seen from one of its sides: host 0 of the pair.
 func unconfirmed(t *testing.T, opener bool) *opening {
 	o := newOpening(t)
+	for _, h := range o.hosts {
+		h.knowNoHeight()
+	}
 	o.open(func(body *Open) { body.CloseScript = scriptOf(0) })
 	o.rest()
 	if !opener {

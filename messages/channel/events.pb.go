@@ -1288,6 +1288,59 @@ func (x *SpendSeen) GetTxid() []byte {
 	return nil
 }
 
+// Patience: adds wait for the peer, and may not for much longer, or have waited for as long as they may.
+type Patience struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Running       bool                   `protobuf:"varint,1,opt,name=running,proto3" json:"running,omitempty"`
+	Over          bool                   `protobuf:"varint,2,opt,name=over,proto3" json:"over,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Patience) Reset() {
+	*x = Patience{}
+	mi := &file_messages_channel_events_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Patience) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Patience) ProtoMessage() {}
+
+func (x *Patience) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_events_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Patience.ProtoReflect.Descriptor instead.
+func (*Patience) Descriptor() ([]byte, []int) {
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Patience) GetRunning() bool {
+	if x != nil {
+		return x.Running
+	}
+	return false
+}
+
+func (x *Patience) GetOver() bool {
+	if x != nil {
+		return x.Over
+	}
+	return false
+}
+
 // Withheld: the channel would be closed by our commitment, were it not in doubt whether that is our latest.
 type Withheld struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1298,7 +1351,7 @@ type Withheld struct {
 
 func (x *Withheld) Reset() {
 	*x = Withheld{}
-	mi := &file_messages_channel_events_proto_msgTypes[27]
+	mi := &file_messages_channel_events_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1310,7 +1363,7 @@ func (x *Withheld) String() string {
 func (*Withheld) ProtoMessage() {}
 
 func (x *Withheld) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[27]
+	mi := &file_messages_channel_events_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +1376,7 @@ func (x *Withheld) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Withheld.ProtoReflect.Descriptor instead.
 func (*Withheld) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{27}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Withheld) GetReason() string {
@@ -1343,7 +1396,7 @@ type ShutdownSaid struct {
 
 func (x *ShutdownSaid) Reset() {
 	*x = ShutdownSaid{}
-	mi := &file_messages_channel_events_proto_msgTypes[28]
+	mi := &file_messages_channel_events_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1355,7 +1408,7 @@ func (x *ShutdownSaid) String() string {
 func (*ShutdownSaid) ProtoMessage() {}
 
 func (x *ShutdownSaid) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[28]
+	mi := &file_messages_channel_events_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1368,7 +1421,7 @@ func (x *ShutdownSaid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownSaid.ProtoReflect.Descriptor instead.
 func (*ShutdownSaid) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{28}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ShutdownSaid) GetBy() Side {
@@ -1451,7 +1504,10 @@ const file_messages_channel_events_proto_rawDesc = "" +
 	"HeightSeen\x12\x16\n" +
 	"\x06height\x18\x01 \x01(\rR\x06height\"\x1f\n" +
 	"\tSpendSeen\x12\x12\n" +
-	"\x04txid\x18\x01 \x01(\fR\x04txid\"\"\n" +
+	"\x04txid\x18\x01 \x01(\fR\x04txid\"8\n" +
+	"\bPatience\x12\x18\n" +
+	"\arunning\x18\x01 \x01(\bR\arunning\x12\x12\n" +
+	"\x04over\x18\x02 \x01(\bR\x04over\"\"\n" +
 	"\bWithheld\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\"7\n" +
 	"\fShutdownSaid\x12'\n" +
@@ -1469,7 +1525,7 @@ func file_messages_channel_events_proto_rawDescGZIP() []byte {
 	return file_messages_channel_events_proto_rawDescData
 }
 
-var file_messages_channel_events_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_messages_channel_events_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_messages_channel_events_proto_goTypes = []any{
 	(*HTLCAdded)(nil),          // 0: stormcell.channel.HTLCAdded
 	(*HTLCRemoved)(nil),        // 1: stormcell.channel.HTLCRemoved
@@ -1498,27 +1554,28 @@ var file_messages_channel_events_proto_goTypes = []any{
 	(*BatchStarted)(nil),       // 24: stormcell.channel.BatchStarted
 	(*HeightSeen)(nil),         // 25: stormcell.channel.HeightSeen
 	(*SpendSeen)(nil),          // 26: stormcell.channel.SpendSeen
-	(*Withheld)(nil),           // 27: stormcell.channel.Withheld
-	(*ShutdownSaid)(nil),       // 28: stormcell.channel.ShutdownSaid
-	(*HTLC)(nil),               // 29: stormcell.channel.HTLC
-	(Side)(0),                  // 30: stormcell.channel.Side
-	(*Removal)(nil),            // 31: stormcell.channel.Removal
-	(*Closing)(nil),            // 32: stormcell.channel.Closing
-	(Phase)(0),                 // 33: stormcell.channel.Phase
-	(*Setup)(nil),              // 34: stormcell.channel.Setup
-	(*Commitments)(nil),        // 35: stormcell.channel.Commitments
+	(*Patience)(nil),           // 27: stormcell.channel.Patience
+	(*Withheld)(nil),           // 28: stormcell.channel.Withheld
+	(*ShutdownSaid)(nil),       // 29: stormcell.channel.ShutdownSaid
+	(*HTLC)(nil),               // 30: stormcell.channel.HTLC
+	(Side)(0),                  // 31: stormcell.channel.Side
+	(*Removal)(nil),            // 32: stormcell.channel.Removal
+	(*Closing)(nil),            // 33: stormcell.channel.Closing
+	(Phase)(0),                 // 34: stormcell.channel.Phase
+	(*Setup)(nil),              // 35: stormcell.channel.Setup
+	(*Commitments)(nil),        // 36: stormcell.channel.Commitments
 }
 var file_messages_channel_events_proto_depIdxs = []int32{
-	29, // 0: stormcell.channel.HTLCAdded.htlc:type_name -> stormcell.channel.HTLC
-	30, // 1: stormcell.channel.HTLCRemoved.by:type_name -> stormcell.channel.Side
-	31, // 2: stormcell.channel.HTLCRemoved.removal:type_name -> stormcell.channel.Removal
+	30, // 0: stormcell.channel.HTLCAdded.htlc:type_name -> stormcell.channel.HTLC
+	31, // 1: stormcell.channel.HTLCRemoved.by:type_name -> stormcell.channel.Side
+	32, // 2: stormcell.channel.HTLCRemoved.removal:type_name -> stormcell.channel.Removal
 	6,  // 3: stormcell.channel.CommitmentReceived.active:type_name -> stormcell.channel.Signatures
-	32, // 4: stormcell.channel.Failed.closing:type_name -> stormcell.channel.Closing
-	33, // 5: stormcell.channel.SetupChanged.phase:type_name -> stormcell.channel.Phase
-	34, // 6: stormcell.channel.SetupChanged.setup:type_name -> stormcell.channel.Setup
-	34, // 7: stormcell.channel.Funded.setup:type_name -> stormcell.channel.Setup
-	35, // 8: stormcell.channel.Funded.commitments:type_name -> stormcell.channel.Commitments
-	30, // 9: stormcell.channel.ShutdownSaid.by:type_name -> stormcell.channel.Side
+	33, // 4: stormcell.channel.Failed.closing:type_name -> stormcell.channel.Closing
+	34, // 5: stormcell.channel.SetupChanged.phase:type_name -> stormcell.channel.Phase
+	35, // 6: stormcell.channel.SetupChanged.setup:type_name -> stormcell.channel.Setup
+	35, // 7: stormcell.channel.Funded.setup:type_name -> stormcell.channel.Setup
+	36, // 8: stormcell.channel.Funded.commitments:type_name -> stormcell.channel.Commitments
+	31, // 9: stormcell.channel.ShutdownSaid.by:type_name -> stormcell.channel.Side
 	10, // [10:10] is the sub-list for method output_type
 	10, // [10:10] is the sub-list for method input_type
 	10, // [10:10] is the sub-list for extension type_name
@@ -1538,7 +1595,7 @@ func file_messages_channel_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_channel_events_proto_rawDesc), len(file_messages_channel_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -109,8 +109,10 @@ func openChannel(nodes [2]*channelNode) error {
 		return err
 	}
 	for _, n := range nodes {
-		if err := n.kernel.Tell(channelAddr, 0, channel.FundingConfirmed{Tx: nodes[0].funding, Height: 100}); err != nil {
-			return err
+		for _, fact := range []any{channel.Height{Height: 100}, channel.FundingConfirmed{Tx: nodes[0].funding, Height: 100}} {
+			if err := n.kernel.Tell(channelAddr, 0, fact); err != nil {
+				return err
+			}
 		}
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
