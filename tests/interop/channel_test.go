@@ -100,15 +100,22 @@ func (p *pair) awaitActive(at wire.OutPoint) {
 	}, patience, 50*time.Millisecond, "lnd does not find its channel")
 }
 
+// awaitQuiet waits until there is no HTLC in the channel.
+func (p *pair) awaitQuiet(at wire.OutPoint) {
+	p.t.Helper()
+	for _, n := range []*node.Lightning{p.ours, p.other} {
+		quiet := func() bool {
+			c := n.Channel(at)
+			return c != nil && c.Active && len(c.PendingHtlcs) == 0
+		}
+		require.Eventually(p.t, quiet, patience, 50*time.Millisecond, "something is stuck in the channel at %s", n)
+	}
+}
+
 // settle waits until there is no HTLC in the channel, and holds both sides' balances against each other.
 func (p *pair) settle(at wire.OutPoint) (ours, others lnwire.MilliSatoshi) {
 	p.t.Helper()
-	for _, n := range []*node.Lightning{p.ours, p.other} {
-		require.Eventually(p.t, func() bool {
-			c := n.Channel(at)
-			return c != nil && c.Active && len(c.PendingHtlcs) == 0
-		}, patience, 50*time.Millisecond, "something is stuck in the channel at %s", n)
-	}
+	p.awaitQuiet(at)
 	type balances struct{ ours, others lnwire.MilliSatoshi }
 	var we, they balances
 	agree := func() bool { // the last signatures may still be on their way

@@ -15,6 +15,8 @@ func TestLightPair(t *testing.T) {
 	p := &pair{t, chain, node.StartLightStormcell(t, chain), node.StartLightStormcell(t, chain)}
 	p.fund()
 	at := p.open(p.ours, p.other)
+	p.burst(at, p.ours, p.other, 50)
+	p.burst(at, p.other, p.ours, 50)
 	for _, killed := range []*node.Lightning{p.ours, p.other} {
 		killed.Crash()
 		p.connect()

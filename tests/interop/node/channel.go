@@ -99,16 +99,32 @@ func (l *Lightning) Pay(request *routerrpc.SendPaymentRequest) (*lnrpc.Payment, 
 	return end(updates)
 }
 
-// Track waits for the end of a payment that was begun.
-func (l *Lightning) Track(hash []byte) (*lnrpc.Payment, error) {
-	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
-	defer cancel()
-	updates, err := l.Router.TrackPaymentV2(ctx, &routerrpc.TrackPaymentRequest{PaymentHash: hash, NoInflightUpdates: true})
-	if err != nil {
-		return nil, fmt.Errorf("%s tracks a payment: %w", l, err)
+// Payments tells how far the payments have come that the node was asked for, by payment hash.
+func (l *Lightning) Payments() map[string]lnrpc.Payment_PaymentStatus {
+	l.t.Helper()
+	list, err := l.ListPayments(l.Context(), &lnrpc.ListPaymentsRequest{IncludeIncomplete: true, MaxPayments: listed})
+	require.NoError(l.t, err)
+	out := map[string]lnrpc.Payment_PaymentStatus{}
+	for _, p := range list.Payments {
+		out[p.PaymentHash] = p.Status
 	}
-	return end(updates)
+	return out
 }
+
+// Invoices tells how far the node's invoices have come, by payment hash.
+func (l *Lightning) Invoices() map[string]lnrpc.Invoice_InvoiceState {
+	l.t.Helper()
+	list, err := l.ListInvoices(l.Context(), &lnrpc.ListInvoiceRequest{NumMaxInvoices: listed})
+	require.NoError(l.t, err)
+	out := map[string]lnrpc.Invoice_InvoiceState{}
+	for _, i := range list.Invoices {
+		out[hex.EncodeToString(i.RHash)] = i.State
+	}
+	return out
+}
+
+// listed is more payments than any test makes.
+const listed = 100_000
 
 func end(updates interface {
 	Recv() (*lnrpc.Payment, error)

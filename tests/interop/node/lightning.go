@@ -177,6 +177,14 @@ func (l *Lightning) Stop() {
 	l.interrupt(patience)
 }
 
+// Restart stops the node and starts it with additional flags.
+func (l *Lightning) Restart(flags ...string) {
+	l.t.Helper()
+	l.Stop()
+	l.args = append(l.args, flags...)
+	l.Start()
+}
+
 // Crash ends the node with kill -9 and starts it again.
 func (l *Lightning) Crash() {
 	l.t.Helper()
