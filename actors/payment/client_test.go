@@ -290,19 +290,3 @@ func TestFollowersOfAll(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
 }
-
-func TestSlowFollowerSeesTheEnd(t *testing.T) {
-	t.Parallel()
-	s := NewShell(Config{})
-	f := s.follow("payment/a")
-	for n := range uint64(3 * backlog) {
-		s.Release("payment/a", 1, Changed{&pb.Payment{Revision: n}})
-		s.Release("payment/b", 1, Changed{&pb.Payment{Revision: 1_000}})
-	}
-	var last uint64
-	for range backlog {
-		last = (<-f.changes).GetRevision()
-	}
-	require.Equal(t, uint64(3*backlog-1), last)
-	require.Empty(t, f.changes)
-}

@@ -10,7 +10,6 @@ import (
 
 	"stormcell/actors/durable"
 	"stormcell/actors/router"
-	pb "stormcell/messages/payment"
 )
 
 // ErrNoChain: the node does not know the height of the chain yet, and so no expiry for what it pays.
@@ -110,40 +109,5 @@ func (s *Shell) tell(to durable.Address, session uint64, found Found) {
 	err := s.Kernel.Tell(to, session, found)
 	if err != nil && !errors.Is(err, durable.ErrRestarted) && !errors.Is(err, durable.ErrStopping) {
 		s.Log.Warn("a payment was not told of routes", "actor", to, "error", err)
-	}
-}
-
-// follower is told what payments become.
-type follower struct {
-	one     durable.Address // empty for all
-	changes chan *pb.Payment
-}
-
-// backlog is how many changes wait for a follower. Beyond that the oldest are left out: later ones contain them.
-const backlog = 64
-
-func (s *Shell) follow(one durable.Address) *follower {
-	f := &follower{one: one, changes: make(chan *pb.Payment, backlog)}
-	s.followers.Store(f, nil)
-	return f
-}
-
-func (s *Shell) leave(f *follower) { s.followers.Delete(f) }
-
-// changed is called for one change after the other.
-func (f *follower) changed(addr durable.Address, p *pb.Payment) {
-	if f.one != "" && f.one != addr {
-		return
-	}
-	for {
-		select {
-		case f.changes <- p:
-			return
-		default:
-		}
-		select {
-		case <-f.changes:
-		default:
-		}
 	}
 }

@@ -64,49 +64,31 @@ func (c Client) Track(ctx context.Context, hash [32]byte, f func(*pb.Payment) er
 	if err != nil {
 		return err
 	}
-	for told := uint64(0); ; {
-		if p.GetRevision() > told {
-			if err := f(p); err != nil {
-				return err
-			}
-			told = p.GetRevision()
+	told := uint64(0)
+	tell := func(p *pb.Payment) (ended bool, err error) {
+		if p.GetRevision() <= told {
+			return false, nil
 		}
-		if StatusOf(p) != pb.Status_IN_FLIGHT {
-			return nil
-		}
-		if p, err = c.next(ctx, follower); err != nil {
-			return err
-		}
+		told = p.GetRevision()
+		return StatusOf(p) != pb.Status_IN_FLIGHT, f(p)
 	}
+	if ended, err := tell(p); err != nil || ended {
+		return err
+	}
+	return c.follow(ctx, follower, tell)
 }
 
-// TrackAll calls f with every payment each time that it changes, until ctx ends or f fails. The errors are f's, the context's
-// and the kernel's.
+// TrackAll calls f with every payment each time that it changes, until ctx ends or f fails. Of changes of one payment that
+// follow each other quickly it sees the last. The errors are ErrTooSlow, f's, the context's and the kernel's.
 func (c Client) TrackAll(ctx context.Context, f func(*pb.Payment) error) error {
 	follower := c.shell.follow("")
 	defer c.shell.leave(follower)
-	for {
-		p, err := c.next(ctx, follower)
-		if err == nil && !p.GetDeleted() {
-			err = f(p)
+	return c.follow(ctx, follower, func(p *pb.Payment) (bool, error) {
+		if p.GetDeleted() {
+			return false, nil
 		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func (c Client) next(ctx context.Context, f *follower) (*pb.Payment, error) {
-	select {
-	case p := <-f.changes:
-		return p, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("follow payments: %w", ctx.Err())
-	case <-c.shell.Kernel.Dead():
-		return nil, fmt.Errorf("follow payments: %w", c.shell.Kernel.Err())
-	case <-c.shell.ctx.Done():
-		return nil, fmt.Errorf("follow payments: %w", durable.ErrStopping)
-	}
+		return false, f(p)
+	})
 }
 
 // Abort launches nothing more for a payment: it fails once no attempt is live, unless one settles. The errors are ErrNotFound,
