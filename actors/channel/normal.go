@@ -297,6 +297,7 @@ func (t *turn) revocationReceived(m *wire.RevokeAndAck) error {
 	for _, h := range t.c.HTLCs[Remote] {
 		if settles(h.Add, Remote, theyRevoked) {
 			in := incoming(h)
+			in.Closing = len(t.shutdown.GetLocalScript()) > 0
 			t.send(t.Resolver(in), in)
 		}
 	}

@@ -62,3 +62,26 @@ func TestThePeerClosesAgainAndAgain(t *testing.T) {
 	require.Len(t, h.state.shutdown.GetTxs(), maxAgreed)
 	require.Len(t, c.wires[0], 3*maxAgreed)
 }
+
+// TestHTLCsAfterOurShutdownAreToBeFailed: what the peer had added before is as good as ever.
+func TestHTLCsAfterOurShutdownAreToBeFailed(t *testing.T) {
+	t.Parallel()
+	c := newClosing(t, newFixture(), true)
+	c.rest()
+	c.add(1, 1_000_000)
+	c.rest()
+	c.add(1, 2_000_000)
+	for c.turn(1) {
+	}
+	for c.deliver(1) {
+	}
+	c.hosts[0].tell(Close{FeeRate: 1_000})
+	c.rest()
+	require.Len(t, c.pending[0], 2)
+	require.False(t, c.pending[0][0].GetClosing())
+	require.True(t, c.pending[0][1].GetClosing())
+	c.resolve(0, "fulfil")
+	c.resolve(0, "fail")
+	c.rest()
+	c.closed()
+}

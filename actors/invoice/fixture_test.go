@@ -161,6 +161,7 @@ type part struct {
 	amount  lnwire.MilliSatoshi
 	expiry  uint32
 	exposed bool
+	closing bool
 	pathKey []byte
 	final   bool
 	payload onion.Payload
@@ -195,7 +196,7 @@ func (h *host) message(p part) durable.Message {
 	}
 	return durable.Message{ID: durable.Ref{LSN: 1}, From: p.channel, Body: &channelpb.IncomingHTLC{
 		Id: p.id, AmountMsat: uint64(p.amount), PaymentHash: theHash[:], Expiry: p.expiry, Onion: packet[:],
-		PathKey: p.pathKey, OverExposed: p.exposed,
+		PathKey: p.pathKey, OverExposed: p.exposed, Closing: p.closing,
 	}}
 }
 

@@ -91,7 +91,7 @@ func (t *turn) take(in *channelpb.IncomingHTLC, p *onion.Peeled) {
 func (t *turn) checkHTLC(in *channelpb.IncomingHTLC, p *onion.Peeled) lnwire.FailureMessage {
 	amount := lnwire.MilliSatoshi(in.GetAmountMsat())
 	switch {
-	case in.GetOverExposed(), t.i == nil && t.Height() == 0:
+	case in.GetOverExposed(), in.GetClosing(), t.i == nil && t.Height() == 0:
 		return &lnwire.FailTemporaryNodeFailure{}
 	case !p.Final:
 		return &lnwire.FailUnknownNextPeer{} // this node forwards nothing
@@ -136,7 +136,7 @@ func (t *turn) knows(p *onion.Payload) bool {
 
 // isKeysend tells whether an HTLC is a whole payment that brings its preimage.
 func (t *turn) isKeysend(in *channelpb.IncomingHTLC, p *onion.Payload) bool {
-	return t.Policy.Keysend && p.Keysend != nil && sha256.Sum256(p.Keysend[:]) == hashOf(t.env.Self()) &&
+	return t.Policy.Keysend && t.Height() != 0 && p.Keysend != nil && sha256.Sum256(p.Keysend[:]) == hashOf(t.env.Self()) &&
 		p.Amount != 0 && p.Total() <= p.Amount && t.hasTime(in.GetExpiry(), t.Policy.MinFinalCLTVDelta)
 }
 
@@ -202,8 +202,11 @@ func saturated(a, b uint64) uint64 {
 	return a + b
 }
 
-// wrongDetails is the failure of whatever is not welcome.
+// wrongDetails is the failure of whatever is not welcome. It tells the height: while that is not known, others may try later.
 func (t *turn) wrongDetails(amount uint64) lnwire.FailureMessage {
+	if t.Height() == 0 {
+		return &lnwire.FailTemporaryNodeFailure{}
+	}
 	return lnwire.NewFailIncorrectDetails(lnwire.MilliSatoshi(amount), t.Height())
 }
 

@@ -133,6 +133,7 @@ func TestNotWelcome(t *testing.T) {
 		code   lnwire.FailCode
 	}{
 		{"too much dust", nil, func(p *part) { p.exposed = true }, lnwire.CodeTemporaryNodeFailure},
+		{"channel closing", nil, func(p *part) { p.closing = true }, lnwire.CodeTemporaryNodeFailure},
 		{"for somebody else", nil, func(p *part) { p.final = false }, lnwire.CodeUnknownNextPeer},
 		{"less than the onion says", nil, func(p *part) { p.amount-- }, lnwire.CodeFinalIncorrectHtlcAmount},
 		{"sooner than the onion says", nil, func(p *part) { p.expiry-- }, lnwire.CodeFinalIncorrectCltvExpiry},

@@ -356,7 +356,10 @@ type IncomingHTLC struct {
 	Onion       []byte                 `protobuf:"bytes,5,opt,name=onion,proto3" json:"onion,omitempty"`
 	PathKey     []byte                 `protobuf:"bytes,6,opt,name=path_key,json=pathKey,proto3" json:"path_key,omitempty"`
 	// over_exposed: it would put more dust at risk than we accept. It must be failed.
-	OverExposed   bool `protobuf:"varint,7,opt,name=over_exposed,json=overExposed,proto3" json:"over_exposed,omitempty"`
+	OverExposed bool `protobuf:"varint,7,opt,name=over_exposed,json=overExposed,proto3" json:"over_exposed,omitempty"`
+	// closing: we had decided to close the channel before it was irrevocable. It must be failed (BOLT 2, "Closing Initiation:
+	// `shutdown`").
+	Closing       bool `protobuf:"varint,8,opt,name=closing,proto3" json:"closing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -436,6 +439,13 @@ func (x *IncomingHTLC) GetPathKey() []byte {
 func (x *IncomingHTLC) GetOverExposed() bool {
 	if x != nil {
 		return x.OverExposed
+	}
+	return false
+}
+
+func (x *IncomingHTLC) GetClosing() bool {
+	if x != nil {
+		return x.Closing
 	}
 	return false
 }
@@ -682,7 +692,7 @@ const file_messages_channel_commands_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\fR\x06reason:\b\xa2\xed\x18\x04\bf\x10\x01\"i\n" +
 	"\x11FailMalformedHTLC\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12:\n" +
-	"\tmalformed\x18\x02 \x01(\v2\x1c.stormcell.channel.MalformedR\tmalformed:\b\xa2\xed\x18\x04\bg\x10\x01\"\xd8\x01\n" +
+	"\tmalformed\x18\x02 \x01(\v2\x1c.stormcell.channel.MalformedR\tmalformed:\b\xa2\xed\x18\x04\bg\x10\x01\"\xf2\x01\n" +
 	"\fIncomingHTLC\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1f\n" +
 	"\vamount_msat\x18\x02 \x01(\x04R\n" +
@@ -691,7 +701,8 @@ const file_messages_channel_commands_proto_rawDesc = "" +
 	"\x06expiry\x18\x04 \x01(\rR\x06expiry\x12\x14\n" +
 	"\x05onion\x18\x05 \x01(\fR\x05onion\x12\x19\n" +
 	"\bpath_key\x18\x06 \x01(\fR\apathKey\x12!\n" +
-	"\fover_exposed\x18\a \x01(\bR\voverExposed:\b\xa2\xed\x18\x04\bn\x10\x01\"u\n" +
+	"\fover_exposed\x18\a \x01(\bR\voverExposed\x12\x18\n" +
+	"\aclosing\x18\b \x01(\bR\aclosing:\b\xa2\xed\x18\x04\bn\x10\x01\"u\n" +
 	"\vHTLCRefused\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\x04R\x03tag\x122\n" +
 	"\x04code\x18\x02 \x01(\x0e2\x1e.stormcell.channel.RefusalCodeR\x04code\x12\x16\n" +
