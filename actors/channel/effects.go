@@ -69,6 +69,8 @@ type (
 		Depth    uint32 // confirmations of the funding
 		Spent    uint32 // confirmations of what spends it
 		Since    uint32 // height
+		// Told is what the channel was told and nobody has taken back, without the transaction; nil for nothing.
+		Told *FundingConfirmed
 	}
 )
 

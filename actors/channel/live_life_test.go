@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/btcsuite/btcd/btcutil"
+	btcwire "github.com/btcsuite/btcd/wire"
 	"github.com/stretchr/testify/require"
 
 	"stormcell/actors/channel"
@@ -225,6 +226,38 @@ func TestLiveCloseTogether(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestLiveReorganisationWhileTheNodeIsDown: a channel whose funding was confirmed when its node stopped, and is not when it comes
+// back, waits again.
+func TestLiveReorganisationWhileTheNodeIsDown(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	here, there := w.newPlace(1), w.newPlace(2)
+	a, b := here.start(), there.start()
+	a.keep(b)
+	w.until("a channel is opened", func() bool {
+		_, err := a.channels.Open(t.Context(), channel.OpenRequest{Peer: b.key(), Capacity: 500_000})
+		return err == nil
+	})
+	b.stop() // so that channel_ready does not come: the channel is not in use
+	w.until("the funding is published", func() bool { return len(w.waiting()) > 0 })
+	txs := w.waiting()
+	w.mine(6)
+	w.until("the funding is confirmed", func() bool { return a.only().Phase == pb.Phase_WAIT_READY })
+	a.stop()
+	w.chain.Reorganise(6, make([][]*btcwire.MsgTx, 7)...)
+	a = here.start()
+	w.until("the funding is not confirmed any more", func() bool { return a.only().Phase == pb.Phase_WAIT_CONFIRMED })
+	w.chain.Mine(txs...)
+	b = there.start()
+	for range 5 {
+		w.chain.Mine()
+	}
+	w.active(a, b)
+	require.Equal(t, a.only().Scid, b.only().Scid)
+	a.stop()
+	b.stop()
 }
 
 // TestLiveCloseWhileThePeerIsAway: the wish is stored at once, and carried out when the peer is back.

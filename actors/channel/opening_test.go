@@ -7,6 +7,7 @@ import (
 	"github.com/btcsuite/btcd/btcutil"
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	btcwire "github.com/btcsuite/btcd/wire"
+	"github.com/lightningnetwork/lnd/lnwire"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -315,6 +316,70 @@ func TestReorganisedFunding(t *testing.T) {
 	o.hosts[0].tell(FundingUndone{})
 	o.rest()
 	require.Equal(t, pb.Phase_NORMAL, o.hosts[0].state.phase)
+}
+
+// TestReorganisedWhileTheNodeWasDown: what the channel was told stands in what it asks for after a restart, so that the watcher
+// tells it what has changed.
+func TestReorganisedWhileTheNodeWasDown(t *testing.T) {
+	t.Parallel()
+	o := newOpening(t)
+	o.open(func(*Open) {})
+	o.rest()
+	h := o.hosts[0]
+	told := func() *FundingConfirmed {
+		t.Helper()
+		h.restart()
+		h.step()
+		for _, e := range h.takeReleased() {
+			if w, ok := e.(WatchFunding); ok {
+				return w.Told
+			}
+		}
+		require.Fail(t, "the funding is not watched")
+		return nil
+	}
+	require.Nil(t, told())
+	at := FundingConfirmed{Tx: o.published, Block: chainhash.Hash{1}, Height: 101, TxIndex: 3}
+	h.tell(at)
+	h.step()
+	want := at
+	want.Tx = nil
+	require.Equal(t, &want, told())
+	require.Equal(t, pb.Phase_WAIT_READY, h.state.phase)
+	h.tell(FundingUndone{})
+	h.step()
+	require.Nil(t, told())
+	require.Equal(t, pb.Phase_WAIT_CONFIRMED, h.state.phase)
+	h.tell(at)
+	h.step()
+
+	moved := FundingConfirmed{Tx: o.published, Block: chainhash.Hash{2}, Height: 102, TxIndex: 1}
+	h.tell(FundingUndone{})
+	h.tell(moved)
+	h.step()
+	h.step()
+	scid := lnwire.NewShortChanIDFromInt(h.state.setup.GetScid())
+	require.Equal(t, "102:1:1", scid.String())
+}
+
+// TestAChannelInUseIsMoved: a reorganisation that puts the funding elsewhere gives the channel another short id.
+func TestAChannelInUseIsMoved(t *testing.T) {
+	t.Parallel()
+	o := newOpening(t)
+	o.open(func(*Open) {})
+	o.rest()
+	o.confirm()
+	o.rest()
+	h := o.hosts[0]
+	h.tell(FundingUndone{})
+	h.tell(FundingConfirmed{Tx: o.published, Block: chainhash.Hash{2}, Height: 102, TxIndex: 1})
+	o.rest()
+	require.Equal(t, pb.Phase_NORMAL, h.state.phase)
+	require.Equal(t, uint32(102), lnwire.NewShortChanIDFromInt(h.state.setup.GetScid()).BlockHeight)
+	require.Equal(t, h.state.setup.GetScid(), h.state.standing().GetScid())
+	o.add(0, 1_000_000)
+	o.rest()
+	o.agree()
 }
 
 func TestFundingToSomethingElse(t *testing.T) {

@@ -174,10 +174,15 @@ const closedDepth = 6
 // watchFunding asks to be told of the funding transaction.
 func watchFunding(s *pb.Setup, c *Commitments) WatchFunding {
 	f := c.Active[0].Funding
-	return WatchFunding{
+	w := WatchFunding{
 		Outpoint: f.Outpoint, Output: f.FundingOutput(), Depth: max(s.GetMinimumDepth(), 1), Spent: closedDepth,
 		Since: s.GetSinceHeight(),
 	}
+	if hash := s.GetBlockHash(); len(hash) == chainhash.HashSize {
+		at := lnwire.NewShortChanIDFromInt(s.GetScid())
+		w.Told = &FundingConfirmed{Block: chainhash.Hash(hash), Height: at.BlockHeight, TxIndex: at.TxIndex}
+	}
+	return w
 }
 
 // abandon ends an opening: no channel came of it, and the coins are free.

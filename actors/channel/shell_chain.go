@@ -5,6 +5,7 @@ import (
 
 	"stormcell/actors/durable"
 	"stormcell/actors/onchain"
+	"stormcell/chain/backend"
 	"stormcell/chain/fees"
 	"stormcell/chain/watch"
 )
@@ -38,7 +39,7 @@ func (s *Shell) watchFunding(owner onchain.Owner, e WatchFunding) {
 		as func(watch.Fact) any
 	}{
 		{watch.Watch{ID: watchSeen, Target: created, Depth: 1}, m.fundingSeen},
-		{watch.Watch{ID: watchConfirmed, Target: created, Depth: e.Depth}, confirmed},
+		{watch.Watch{ID: watchConfirmed, Target: created, Depth: e.Depth, Told: e.Told.sighting()}, confirmed},
 		{watch.Watch{ID: watchSpend, Target: spent, Depth: 1}, func(f watch.Fact) any {
 			m.spendSeen(f)
 			s.changed.Raise()
@@ -58,9 +59,17 @@ func (s *Shell) watchFunding(owner onchain.Owner, e WatchFunding) {
 
 func confirmed(fact watch.Fact) any {
 	if found, ok := fact.(watch.Found); ok {
-		return FundingConfirmed{Tx: found.Tx, Height: found.Block.Height, TxIndex: found.TxIndex}
+		return FundingConfirmed{Tx: found.Tx, Block: found.Block.Hash, Height: found.Block.Height, TxIndex: found.TxIndex}
 	}
 	return FundingUndone{}
+}
+
+// sighting is the fact as the watcher knows it.
+func (c *FundingConfirmed) sighting() *watch.Sighting {
+	if c == nil {
+		return nil
+	}
+	return &watch.Sighting{Block: backend.BlockRef{Height: c.Height, Hash: c.Block}, TxIndex: c.TxIndex}
 }
 
 func spentForGood(fact watch.Fact) any {

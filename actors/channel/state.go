@@ -158,12 +158,14 @@ func (s *State) apply(event proto.Message) {
 		s.phase, s.setup = pb.Phase_WAIT_CONFIRMED, ev.GetSetup()
 		s.c = must(func(r *reader) *Commitments { return r.commitments(ev.GetCommitments()) })
 	case *pb.Confirmed:
-		s.changeSetup(func(p *pb.Setup) { p.Scid, p.LocalAlias, p.FundingTx = ev.GetScid(), ev.GetAlias(), nil })
+		s.changeSetup(func(p *pb.Setup) {
+			p.Scid, p.LocalAlias, p.FundingTx, p.BlockHash = ev.GetScid(), ev.GetAlias(), nil, ev.GetBlockHash()
+		})
 		if s.phase == pb.Phase_WAIT_CONFIRMED {
 			s.ready(pb.Phase_WAIT_READY)
 		}
 	case *pb.Unconfirmed:
-		s.changeSetup(func(p *pb.Setup) { p.Scid = 0 })
+		s.changeSetup(func(p *pb.Setup) { p.Scid, p.BlockHash = 0, nil })
 		s.phase = pb.Phase_WAIT_CONFIRMED
 	case *pb.ReadyReceived:
 		s.changeSetup(func(p *pb.Setup) { p.RemoteReady, p.RemoteAlias = true, ev.GetAlias() })

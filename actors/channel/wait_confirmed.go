@@ -1,9 +1,11 @@
 package channel
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
+	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	btcwire "github.com/btcsuite/btcd/wire"
 	"github.com/lightningnetwork/lnd/lnwire"
 
@@ -24,6 +26,7 @@ type (
 	// FundingConfirmed says that the funding transaction is as deep as was asked.
 	FundingConfirmed struct {
 		Tx      *btcwire.MsgTx
+		Block   chainhash.Hash
 		Height  uint32 // of its block
 		TxIndex uint32 // in the block
 	}
@@ -33,9 +36,12 @@ type (
 	FundingSpent struct{ Tx *btcwire.MsgTx }
 )
 
-// fundingConfirmed says `channel_ready` to the peer, unless the channel closes already.
+// fundingConfirmed says `channel_ready` to the peer, unless the channel closes already. A channel that is in use may hear it again
+// after a reorganisation, which has moved the funding.
 func (t *turn) fundingConfirmed(body FundingConfirmed) error {
-	if t.phase != pb.Phase_WAIT_CONFIRMED && !t.isUnfunded() {
+	inUse := t.phase == pb.Phase_WAIT_READY || t.phase == pb.Phase_NORMAL || isShutting(t.phase)
+	moved := inUse && !bytes.Equal(t.setup.GetBlockHash(), body.Block[:])
+	if t.phase != pb.Phase_WAIT_CONFIRMED && !t.isUnfunded() && !moved {
 		return nil
 	}
 	f := t.c.Active[0].Funding
@@ -47,7 +53,7 @@ func (t *turn) fundingConfirmed(body FundingConfirmed) error {
 		return nil
 	}
 	scid := lnwire.ShortChannelID{BlockHeight: body.Height, TxIndex: body.TxIndex, TxPosition: uint16(f.Outpoint.Index)}
-	confirmed := &pb.Confirmed{Scid: scid.ToUint64(), Alias: registry.Alias(t.c.KeyIndex)}
+	confirmed := &pb.Confirmed{Scid: scid.ToUint64(), Alias: registry.Alias(t.c.KeyIndex), BlockHash: body.Block[:]}
 	t.event(confirmed)
 	if t.synced && t.phase == pb.Phase_WAIT_CONFIRMED {
 		return t.sayReady(confirmed.GetAlias())

@@ -618,6 +618,7 @@ type Confirmed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Scid          uint64                 `protobuf:"varint,1,opt,name=scid,proto3" json:"scid,omitempty"`
 	Alias         uint64                 `protobuf:"varint,2,opt,name=alias,proto3" json:"alias,omitempty"`
+	BlockHash     []byte                 `protobuf:"bytes,3,opt,name=block_hash,json=blockHash,proto3" json:"block_hash,omitempty"` // in which it is
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -664,6 +665,13 @@ func (x *Confirmed) GetAlias() uint64 {
 		return x.Alias
 	}
 	return 0
+}
+
+func (x *Confirmed) GetBlockHash() []byte {
+	if x != nil {
+		return x.BlockHash
+	}
+	return nil
 }
 
 // Unconfirmed: a reorganisation took that back.
@@ -1469,10 +1477,12 @@ const file_messages_channel_events_proto_rawDesc = "" +
 	"\x05setup\x18\x02 \x01(\v2\x18.stormcell.channel.SetupR\x05setup:\t\xa2\xed\x18\x05\b\x8c\x01\x10\x01\"\x85\x01\n" +
 	"\x06Funded\x12.\n" +
 	"\x05setup\x18\x01 \x01(\v2\x18.stormcell.channel.SetupR\x05setup\x12@\n" +
-	"\vcommitments\x18\x02 \x01(\v2\x1e.stormcell.channel.CommitmentsR\vcommitments:\t\xa2\xed\x18\x05\b\x8d\x01\x10\x01\"@\n" +
+	"\vcommitments\x18\x02 \x01(\v2\x1e.stormcell.channel.CommitmentsR\vcommitments:\t\xa2\xed\x18\x05\b\x8d\x01\x10\x01\"_\n" +
 	"\tConfirmed\x12\x12\n" +
 	"\x04scid\x18\x01 \x01(\x04R\x04scid\x12\x14\n" +
-	"\x05alias\x18\x02 \x01(\x04R\x05alias:\t\xa2\xed\x18\x05\b\x8e\x01\x10\x01\"\x18\n" +
+	"\x05alias\x18\x02 \x01(\x04R\x05alias\x12\x1d\n" +
+	"\n" +
+	"block_hash\x18\x03 \x01(\fR\tblockHash:\t\xa2\xed\x18\x05\b\x8e\x01\x10\x01\"\x18\n" +
 	"\vUnconfirmed:\t\xa2\xed\x18\x05\b\x8f\x01\x10\x01\"O\n" +
 	"\rReadyReceived\x12\x1d\n" +
 	"\n" +

@@ -1246,6 +1246,7 @@ type Setup struct {
 	// vouched is the last doubt about the node's data that does not concern this channel: it is younger, or the peer has shown
 	// since that we are current.
 	Vouched       uint64 `protobuf:"varint,24,opt,name=vouched,proto3" json:"vouched,omitempty"`
+	BlockHash     []byte `protobuf:"bytes,25,opt,name=block_hash,json=blockHash,proto3" json:"block_hash,omitempty"` // in which the funding was found, at the place that scid says; empty while it is not
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1448,6 +1449,13 @@ func (x *Setup) GetVouched() uint64 {
 	return 0
 }
 
+func (x *Setup) GetBlockHash() []byte {
+	if x != nil {
+		return x.BlockHash
+	}
+	return nil
+}
+
 // Shutdown is a cooperative close on its way.
 type Shutdown struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1617,7 +1625,7 @@ const file_messages_channel_types_proto_rawDesc = "" +
 	"\aClosing\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06behind\x18\x02 \x01(\bR\x06behind\x12\x1a\n" +
-	"\bunproven\x18\x03 \x01(\bR\bunproven\"\xf5\x06\n" +
+	"\bunproven\x18\x03 \x01(\bR\bunproven\"\x94\a\n" +
 	"\x05Setup\x12!\n" +
 	"\ftemporary_id\x18\x01 \x01(\fR\vtemporaryId\x127\n" +
 	"\bcontract\x18\x02 \x01(\v2\x1b.stormcell.channel.ContractR\bcontract\x12!\n" +
@@ -1646,7 +1654,9 @@ const file_messages_channel_types_proto_rawDesc = "" +
 	"\fremote_alias\x18\x15 \x01(\x04R\vremoteAlias\x12!\n" +
 	"\fremote_ready\x18\x16 \x01(\bR\vremoteReady\x12!\n" +
 	"\fclose_script\x18\x17 \x01(\fR\vcloseScript\x12\x18\n" +
-	"\avouched\x18\x18 \x01(\x04R\avouched\"\x82\x01\n" +
+	"\avouched\x18\x18 \x01(\x04R\avouched\x12\x1d\n" +
+	"\n" +
+	"block_hash\x18\x19 \x01(\fR\tblockHash\"\x82\x01\n" +
 	"\bShutdown\x12!\n" +
 	"\flocal_script\x18\x01 \x01(\fR\vlocalScript\x12#\n" +
 	"\rremote_script\x18\x02 \x01(\fR\fremoteScript\x12\x1c\n" +

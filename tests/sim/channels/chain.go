@@ -1,9 +1,11 @@
 package channels
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 
+	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/btcsuite/btcd/txscript"
 	btcwire "github.com/btcsuite/btcd/wire"
 
@@ -97,20 +99,32 @@ func validSpend(tx *btcwire.MsgTx, output *btcwire.TxOut) error {
 // watch is what a channel wants to know of the chain, and what it has been told.
 type watch struct {
 	channel.WatchFunding
-	confirmed, spent bool
+	confirmed uint32 // height at which the funding was told to be, 0 for nowhere
+	spent     bool
+}
+
+// watchFor begins with what the channel knows already.
+func watchFor(e channel.WatchFunding) *watch {
+	w := &watch{WatchFunding: e}
+	if e.Told != nil {
+		w.confirmed = e.Told.Height
+	}
+	return w
 }
 
 // news is what is to be told now.
 func (w *watch) news(c *chain) []any {
 	var out []any
 	tx, height, there := c.maker(w.Outpoint)
-	switch deep := there && c.depth(height) >= w.Depth; {
-	case deep && !w.confirmed:
-		out = append(out, channel.FundingConfirmed{Tx: tx, Height: height, TxIndex: 1})
-		w.confirmed = true
-	case !deep && w.confirmed:
+	deep := there && c.depth(height) >= w.Depth
+	if w.confirmed != 0 && (!deep || w.confirmed != height) {
 		out = append(out, channel.FundingUndone{})
-		w.confirmed = false
+		w.confirmed = 0
+	}
+	if deep && w.confirmed == 0 {
+		block := chainhash.HashH(binary.BigEndian.AppendUint32(nil, height))
+		out = append(out, channel.FundingConfirmed{Tx: tx, Block: block, Height: height, TxIndex: 1})
+		w.confirmed = height
 	}
 	if tx, height, there := c.spender(w.Outpoint); there && c.depth(height) >= w.Spent && !w.spent {
 		out = append(out, channel.FundingSpent{Tx: tx})
@@ -123,5 +137,5 @@ func (w *watch) news(c *chain) []any {
 func (w *watch) settled(c *chain) bool {
 	_, _, made := c.maker(w.Outpoint)
 	_, _, spent := c.spender(w.Outpoint)
-	return (!made || w.confirmed) && (!spent || w.spent)
+	return (!made || w.confirmed != 0) && (!spent || w.spent)
 }

@@ -122,7 +122,7 @@ func (n *node) Release(from durable.Address, _ uint64, e durable.Effect) {
 	case channel.Publish:
 		n.published(e)
 	case channel.WatchFunding:
-		n.watch = &watch{WatchFunding: e}
+		n.watch = watchFor(e)
 		n.look()
 	case durable.Refused: // what was asked again or too early
 	default:
