@@ -37,6 +37,7 @@ type options struct {
 	stored   int           // settled payments that a node restarts with
 	held     int           // payments in flight that it restarts with
 	flags    []string      // of Stormcells, besides the usual
+	profiles string        // directory for CPU profiles of Stormcells; empty for none
 }
 
 func main() {
@@ -59,6 +60,7 @@ func run(ctx context.Context) error {
 	flag.BoolVar(&o.syncs, "lndsyncs", true, "count lnd's syncs in another run, if strace is there")
 	flag.IntVar(&o.stored, "stored", 100_000, "settled payments that a node restarts with")
 	flag.IntVar(&o.held, "held", 100, "payments in flight that a node restarts with")
+	flag.StringVar(&o.profiles, "profiles", "", "directory for CPU profiles of Stormcells")
 	dir := flag.String("dir", os.TempDir(), "where nodes keep their data; it should be on the disk that is to be measured")
 	only := flag.String("only", strings.Join(names, ","), "comma-separated parts to run")
 	atOnce := flag.String("at", "1,8,64,128", "how many payments are under way at a time")

@@ -19,10 +19,10 @@ const patience = 2 * time.Minute
 // capacity is of each channel: the most without wumbo.
 const capacity btcutil.Amount = 16_777_215
 
-// member is a node, and where it tells its metrics if it does.
+// member is a node, and the addresses where it tells more of itself, if it does.
 type member struct {
 	*node.Lightning
-	metrics string
+	metrics, profiler string
 }
 
 // pair is two nodes of a kind with channels between them.
@@ -38,9 +38,14 @@ type pair struct {
 func stormcells(h *host, chain *node.Server, o options) *pair {
 	p := &pair{name: "stormcell", host: h, chain: chain}
 	for i := range p.members {
-		metrics := freeAddress(h)
-		flags := append([]string{"--debuglevel=info", "--metricslisten=" + metrics}, o.flags...)
-		p.members[i] = &member{node.StartStormcell(h, chain, flags...), metrics}
+		m := &member{metrics: freeAddress(h)}
+		flags := append([]string{"--debuglevel=info", "--metricslisten=" + m.metrics}, o.flags...)
+		if o.profiles != "" {
+			m.profiler = freeAddress(h)
+			flags = append(flags, "--pprof="+m.profiler)
+		}
+		m.Lightning = node.StartStormcell(h, chain, flags...)
+		p.members[i] = m
 	}
 	return p.fund()
 }

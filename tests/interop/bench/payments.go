@@ -88,7 +88,7 @@ func compare(all []*cell) {
 func (p *pair) measure(atOnce int, o options) *cell {
 	warm := p.load(2*atOnce+8, atOnce, o.each)
 	enough := int(1.5*warm.rate()*o.each.Seconds()) + atOnce
-	c := p.load(enough, atOnce, o.each)
+	c := p.profile(o, atOnce, func() *cell { return p.load(enough, atOnce, o.each) })
 	switch {
 	case p.members[0].metrics != "":
 		c.syncs = float64(c.payer.syncs+c.payee.syncs) / float64(c.paid)
