@@ -24,6 +24,8 @@ type cell struct {
 	letters  int             // durable messages in the queue
 	guests   int             // messages from outside in the queue
 	read     persistence.LSN // the inbox was last read as of here
+	fresh    bool            // there was no incarnation yet
+	left     persistence.LSN // what an earlier cell of the address submitted is durable when the log is up to here
 	timers   map[string]*timer
 	troubles troubles
 
@@ -75,7 +77,7 @@ func (k *Kernel) cellOf(addr Address, f func(*cell)) error {
 	defer k.cellsMu.Unlock()
 	c := k.cells[addr]
 	if c == nil {
-		c = &cell{k: k, kind: kd, addr: addr}
+		c = &cell{k: k, kind: kd, addr: addr, fresh: true, left: k.gone.at[addr]}
 		k.cells[addr] = c
 		defer k.discard(c)
 	}
@@ -232,15 +234,21 @@ func (c *cell) idle() bool {
 	return c.letters == 0
 }
 
-// begin starts an incarnation and gives its session.
-func (c *cell) begin() uint64 {
+// begin starts an incarnation. It gives its session, and how far the log must be durable for its recovery: so far that what
+// earlier incarnations submitted can be read. What others have sent meanwhile need not be: it is in the queue of a cell that
+// is fresh. In others it may be gone, taken along by an incarnation that failed.
+func (c *cell) begin() (session uint64, need persistence.LSN) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if need = c.left; !c.fresh {
+		need = c.k.journal.Last()
+	}
+	c.fresh = false
 	c.phase = recovering
 	c.session = c.k.sessions.Add(1)
 	c.head = nil
 	c.kind.figures.awake.Add(1)
-	return c.session
+	return c.session, need
 }
 
 // end closes an incarnation: its timers stop, and the world hears of it. That waits for no disk: what feeds the incarnation
@@ -277,8 +285,32 @@ func (c *cell) terminated() {
 		c.phase = asleep
 		if c.queue.len() == 0 {
 			delete(c.k.cells, c.addr)
+			c.k.gone.add(c.addr, c.k.journal.Last(), c.k.journal.Durable())
 			return
 		}
 		c.stir()
+	}
+}
+
+// departed are addresses whose cells were removed, until all that those submitted is durable.
+type departed struct {
+	at    map[Address]persistence.LSN
+	order []Address // each as often as it was added
+	lsns  []persistence.LSN
+}
+
+// add notes an address of which nothing was submitted after last, and forgets those that are durable.
+func (d *departed) add(addr Address, last, durable persistence.LSN) {
+	forgotten := 0
+	for forgotten < len(d.order) && d.lsns[forgotten] <= durable {
+		if old := d.order[forgotten]; d.at[old] == d.lsns[forgotten] {
+			delete(d.at, old)
+		}
+		forgotten++
+	}
+	d.order, d.lsns = d.order[forgotten:], d.lsns[forgotten:]
+	if last > durable {
+		d.at[addr] = last
+		d.order, d.lsns = append(d.order, addr), append(d.lsns, last)
 	}
 }

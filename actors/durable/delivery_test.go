@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
@@ -127,8 +128,10 @@ func TestMessageReadBeforeItIsHandedOn(t *testing.T) {
 			}},
 		})
 		p.ask("pad/from", writing("here"))
-		j.submitted = func(c *persistence.Commit, _ persistence.LSN) {
+		j.submitted = func(c *persistence.Commit, lsn persistence.LSN) {
 			if len(c.Send) > 0 {
+				j.Hurry(lsn)
+				require.Eventually(t, func() bool { return j.Durable() >= lsn }, time.Minute, time.Millisecond)
 				_ = p.Wake("to/a")
 				first.wait(t)
 			}
@@ -138,6 +141,34 @@ func TestMessageReadBeforeItIsHandedOn(t *testing.T) {
 		require.EqualValues(t, 1, decided.Load(), "it was decided on again")
 		require.Empty(t, p.Halted())
 	})
+}
+
+// TestFreshActorsDoNotWaitForTheDisk: an actor whose earlier steps are durable, or that took none, takes what is sent to it
+// before that is durable. One that took steps which are not waits until it can read them.
+func TestFreshActorsDoNotWaitForTheDisk(t *testing.T) {
+	t.Parallel()
+	journal := persistence.NewStepped()
+	p := boot(t, journal, durable.Options{}, pad0, kind{
+		Kind: durable.Kind{Name: "to"},
+		pads: pads{note: func(_ *pad, m durable.Message, n *testpb.Note, _ durable.Env) durable.Outcome {
+			out := noteIt(m, n)
+			out.Done = true
+			return out
+		}},
+	})
+	p.tell("pad/from", sending("to/a", 1))
+	p.until("the first note is taken", func() bool {
+		ahead, err := journal.ReadAhead("to/a")
+		return err == nil && ahead.Head.GetLastEvent() == 1
+	})
+	require.Zero(t, journal.Durable())
+	p.tell("pad/from", sending("to/a", 2))
+	p.until("both notes are taken", func() bool {
+		journal.Advance(journal.Last())
+		stored, err := journal.Read("to/a")
+		return err == nil && stored.Head.GetLastEvent() == 2
+	})
+	p.world.seen(t, "to/a", 2)
 }
 
 // TestSelfSend: what an actor sends to itself arrives, behind what came before.

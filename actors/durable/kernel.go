@@ -65,6 +65,7 @@ type Kernel struct {
 
 	cellsMu sync.Mutex
 	cells   map[Address]*cell
+	gone    departed // guarded by cellsMu too
 
 	out     outbox
 	backlog backlog
@@ -87,6 +88,7 @@ func New(o Options) *Kernel {
 	k := &Kernel{
 		journal: o.Journal, world: o.World, rt: o.Runtime, sys: o.System, log: o.Log, probe: o.Probe, onFail: o.Failed,
 		kinds: map[string]*kind{}, live: map[Address]bool{}, cells: map[Address]*cell{}, dead: make(chan struct{}),
+		gone: departed{at: map[Address]persistence.LSN{}},
 	}
 	k.out = outbox{k: k, waiting: map[persistence.LSN][]parcel{}, durable: o.Journal.Durable()}
 	k.backlog.last, k.backlog.durable = o.Journal.Last(), o.Journal.Durable()

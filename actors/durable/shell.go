@@ -49,12 +49,12 @@ func (a *shell) Receive(ctx actor.Context) {
 	}
 }
 
-// begin waits for the barrier: inside a living process, what earlier incarnations and senders submitted may not be
-// readable yet.
+// begin waits for the barrier: inside a living process, what earlier incarnations submitted may not be readable yet.
 func (a *shell) begin() {
-	a.session = a.c.begin()
+	session, need := a.c.begin()
+	a.session = session
 	box := a.c.box
-	a.k.out.add(a.k.journal.Last(), parcel{then: func() { box.tell(recoverNow{}) }})
+	a.k.out.add(need, parcel{then: func() { box.tell(recoverNow{}) }})
 }
 
 // end answers those that nobody will answer any more. What has been decided leaves first.
