@@ -91,7 +91,7 @@ func (t *turn) take(in *channelpb.IncomingHTLC, p *onion.Peeled) {
 func (t *turn) checkHTLC(in *channelpb.IncomingHTLC, p *onion.Peeled) lnwire.FailureMessage {
 	amount := lnwire.MilliSatoshi(in.GetAmountMsat())
 	switch {
-	case in.GetOverExposed(), in.GetClosing(), t.i == nil && t.Height() == 0:
+	case in.GetOverExposed(), in.GetClosing():
 		return &lnwire.FailTemporaryNodeFailure{}
 	case !p.Final:
 		return &lnwire.FailUnknownNextPeer{} // this node forwards nothing

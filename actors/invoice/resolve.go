@@ -102,9 +102,13 @@ func (t *turn) runsOut(height uint32) bool {
 	return false
 }
 
-// waitedTooLong fails a set whose rest did not come.
+// waitedTooLong fails a set whose rest did not come. When the clock was set back, there is more to wait.
 func (t *turn) waitedTooLong() {
-	if t.waits(t.i) && !t.env.Now().Before(t.deadline(t.i)) {
+	switch {
+	case !t.waits(t.i):
+	case t.env.Now().Before(t.deadline(t.i)):
+		t.release(t.timeout(t.i, t.env))
+	default:
 		t.failSet(&lnwire.FailMPPTimeout{})
 	}
 }
