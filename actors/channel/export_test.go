@@ -9,6 +9,6 @@ func (s *Shell) Size() int {
 	}
 	s.members.Range(count)
 	s.routes.Range(count)
-	s.byPoint.Range(count)
+	s.claims.Range(count)
 	return n
 }

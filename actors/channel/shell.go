@@ -54,7 +54,7 @@ type Shell struct {
 	members sync.Map // by durable.Address
 	links   sync.Map // *peerbook.Link by [33]byte
 	routes  sync.Map // *member by route
-	byPoint sync.Map // *member by funding outpoint
+	claims  sync.Map // *member by claim
 	changed backend.Signal
 	// spare are scripts of the wallet for channels of which nothing came: no peer has seen them.
 	spare     chan []byte

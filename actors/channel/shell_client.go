@@ -168,7 +168,7 @@ func (c Client) Closed(ctx context.Context) ([]ClosedInfo, error) {
 // tells when it happens: with Force at once, else when the peer agrees, which it does once it is connected and no HTLC is left.
 // A channel that closes already is not asked again. The errors are ErrNoChannel and a *Refusal.
 func (c Client) Close(ctx context.Context, channel btcwire.OutPoint, want CloseRequest) error {
-	m, err := c.find(channel)
+	m, err := c.find(ctx, channel)
 	if err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func (c Client) AwaitSpent(ctx context.Context, channel btcwire.OutPoint) (chain
 func (c Client) await(
 	ctx context.Context, channel btcwire.OutPoint, found func(*member) *chainhash.Hash,
 ) (chainhash.Hash, error) {
-	m, err := c.find(channel)
+	m, err := c.find(ctx, channel)
 	if err != nil {
 		return chainhash.Hash{}, err
 	}
@@ -254,7 +254,7 @@ func (c Client) wait(ctx context.Context, m *member, next <-chan struct{}) error
 // SetFeeRate proposes another fee rate for the commitments of a channel that we opened. The node's own estimate may change
 // it again. The errors are ErrNoChannel and a *Refusal.
 func (c Client) SetFeeRate(ctx context.Context, channel btcwire.OutPoint, rate fees.SatPerKW) error {
-	m, err := c.find(channel)
+	m, err := c.find(ctx, channel)
 	if err != nil {
 		return err
 	}
@@ -264,10 +264,27 @@ func (c Client) SetFeeRate(ctx context.Context, channel btcwire.OutPoint, rate f
 	return nil
 }
 
-func (c Client) find(channel btcwire.OutPoint) (*member, error) {
-	m, ok := c.shell.byPoint.Load(channel)
-	if !ok {
-		return nil, fmt.Errorf("channel %v: %w", channel, ErrNoChannel)
+// find finds a channel that is not gone. Peers may name a funding that is not theirs: ours is the one that we opened, or that
+// the chain has confirmed.
+func (c Client) find(ctx context.Context, channel btcwire.OutPoint) (*member, error) {
+	var found []*member
+	c.shell.claims.Range(func(key, value any) bool {
+		if key.(claim).point == channel {
+			found = append(found, value.(*member))
+		}
+		return true
+	})
+	for _, m := range found {
+		if len(found) == 1 || m.entry.Load().GetOpener() {
+			return m, nil
+		}
+		entry, err := c.shell.registry.Find(ctx, m.entry.Load().GetKeyIndex())
+		if err != nil {
+			return nil, fmt.Errorf("find channel %v: %w", channel, err)
+		}
+		if entry.GetScid() != 0 {
+			return m, nil
+		}
 	}
-	return m.(*member), nil
+	return nil, fmt.Errorf("channel %v: %w", channel, ErrNoChannel)
 }

@@ -33,6 +33,12 @@ type member struct {
 	gone     atomic.Bool
 }
 
+// peer is who the channel is with, zero for a channel that has not been entered.
+func (m *member) peer() (key [33]byte) {
+	copy(key[:], m.entry.Load().GetPeer())
+	return key
+}
+
 // route is how a peer names a channel.
 type route struct {
 	peer [33]byte
@@ -65,12 +71,20 @@ func (s *Shell) enter(addr durable.Address, c *registrypb.Channel) *member {
 	return m
 }
 
-// claim notes the funding of a channel. It is false when another channel has it: then this one must not come about.
+// claim is what a peer says that a channel with it is funded by. Which of several peers that name the same output is right, the
+// chain shows: until then none may keep the others from having their channels.
+type claim struct {
+	peer  [33]byte
+	point btcwire.OutPoint
+}
+
+// claim notes the funding of a channel. It is false when another channel with the peer has it: then this one must not come
+// about.
 func (s *Shell) claim(m *member, point btcwire.OutPoint) bool {
 	if m.outpoint.Load() != nil {
 		return true // whatever the peer tries, the channel knows better
 	}
-	if other, taken := s.byPoint.LoadOrStore(point, m); taken && other != m {
+	if other, taken := s.claims.LoadOrStore(claim{m.peer(), point}, m); taken && other != m {
 		return false
 	}
 	m.outpoint.Store(&point)
@@ -90,7 +104,7 @@ func (s *Shell) withdraw(addr durable.Address) {
 	}
 	point := m.outpoint.Load()
 	if point != nil {
-		s.byPoint.CompareAndDelete(*point, m)
+		s.claims.CompareAndDelete(claim{m.peer(), *point}, m)
 	}
 	s.routes.Range(func(key, to any) bool {
 		if to == m {
