@@ -18,6 +18,8 @@ func hexKey(i int) string { return hex.EncodeToString(keyOf(i).SerializeCompress
 func FuzzParsePayload(f *testing.F) {
 	f.Add(unhex(f, "020101040101"), true)
 	f.Add(unhex(f, "02010104010106080000000000000001"), false)
+	f.Add(unhex(f, "02010104010106080000000000000000"), false)
+	f.Add(unhex(f, "0201010401010a01ff1200"), true)
 	f.Add(unhex(f, "0201010401010820"+zeros(32)+"1000"), true)
 	f.Add(unhex(f, "020101040101ff0000000146c6616c20"+zeros(32)), true)
 	f.Fuzz(func(t *testing.T, raw []byte, final bool) {

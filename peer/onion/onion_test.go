@@ -204,6 +204,8 @@ func TestPayloadsThatMakeNoSense(t *testing.T) {
 		{name: "leading zero in the total", raw: "0201010401010821" + zeros(33), kind: 8, offset: 6},
 		{name: "short preimage", raw: "020101040101ff0000000146c6616c1f" + zeros(31), kind: 5482373484, offset: 6},
 		{name: "short channel", raw: "02010104010106070000000000000", middle: true, kind: 6, offset: 6},
+		{name: "channel 0", raw: "02010104010106080000000000000000", middle: true, kind: 6, offset: 6},
+		{name: "blinded, a total of nothing", raw: "0201010401010a01ff1200", kind: 18, offset: 9},
 		{name: "type that is not minimal", raw: "fd0002", kind: 0},
 		{name: "length that is not minimal", raw: "02fd0001ff", kind: 2},
 		{name: "length past the end", raw: "020101040101fe00010000fdffff00", kind: 65536, offset: 6},

@@ -149,6 +149,9 @@ func (p *Payload) set(kind tlv.Type, value []byte) (err error) {
 		if err = exactly(value, 8); err == nil {
 			p.Channel = lnwire.NewShortChanIDFromInt(binary.BigEndian.Uint64(value))
 		}
+		if err == nil && p.Channel == (lnwire.ShortChannelID{}) {
+			err = errors.New("no channel has the id 0")
+		}
 	case typePaymentData:
 		if len(value) < 32 {
 			return fmt.Errorf("%d bytes", len(value))
@@ -162,7 +165,9 @@ func (p *Payload) set(kind tlv.Type, value []byte) (err error) {
 	case typeMetadata:
 		p.Metadata = bytes.Clone(value)
 	case typeTotalAmount:
-		p.TotalAmount, err = amount(value)
+		if p.TotalAmount, err = amount(value); err == nil && p.TotalAmount == 0 {
+			err = errors.New("a payment of nothing")
+		}
 	case typeKeysend:
 		if err = exactly(value, 32); err == nil {
 			p.Keysend = (*[32]byte)(bytes.Clone(value))
