@@ -25,6 +25,8 @@ type State struct {
 	stored *pb.Payment
 	// asked is the round in which routes were asked for, zero when none are awaited.
 	asked uint64
+	// until is the Unix time in ns until which peers may still be on their way back after a restart.
+	until int64
 }
 
 // Kind is how the kernel runs payments.
@@ -50,6 +52,8 @@ func (Core) Apply(s *State, event proto.Message) {
 		s.stored = ev
 	case *pb.RoutesAsked:
 		s.asked = ev.GetRound()
+	case *pb.Resumed:
+		s.until = ev.GetUntilNs()
 	default:
 		panic(fmt.Sprintf("payment: unknown event %T", event))
 	}
@@ -70,6 +74,7 @@ func (Core) Resume(s *State, env durable.Env) durable.Outcome {
 		return durable.Outcome{} // its shards, if there are any, will tell
 	}
 	t.setDeadline()
+	t.out.Stage = append(t.out.Stage, &pb.Resumed{UntilNs: env.Now().Add(returnPatience).UnixNano()})
 	if live := InFlightHTLCs(s.stored); len(live) > 0 {
 		t.gather(live)
 	} else {
@@ -110,13 +115,15 @@ type turn struct {
 	changed bool
 	begun   bool // a try begins
 	asked   uint64
+	until   int64
+	later   bool // routes are asked for when a timer says so
 	m       durable.Message
 	env     durable.Env
 	out     durable.Outcome
 }
 
 func newTurn(s *State, m durable.Message, env durable.Env) *turn {
-	return &turn{p: s.stored, asked: s.asked, m: m, env: env}
+	return &turn{p: s.stored, asked: s.asked, until: s.until, m: m, env: env}
 }
 
 // change gives the payment to be changed.

@@ -69,12 +69,13 @@ type script struct {
 	asked   uint64             // the round of the question that is not answered
 	gather  bool               // it is about shards
 	asks    int                // questions so far
+	timers  map[string]any     // that are set, by key
 	reply   any                // of the last step
 	refused error              // by the last step
 }
 
 func newScript(t T) *script {
-	s := &script{t: t, env: env{self: AddressOf(hash), now: began}, columns: map[string][]byte{}}
+	s := &script{t: t, env: env{self: AddressOf(hash), now: began}, columns: map[string][]byte{}, timers: map[string]any{}}
 	s.recover()
 	return s
 }
@@ -83,6 +84,7 @@ func newScript(t T) *script {
 func (s *script) restart() {
 	s.t.Helper()
 	s.asked, s.sent, s.reply, s.refused = 0, nil, nil, nil
+	clear(s.timers)
 	s.recover()
 	if s.stored == nil {
 		return
@@ -149,6 +151,8 @@ func (s *script) take(out durable.Outcome) {
 		switch e := e.(type) {
 		case durable.Reply:
 			s.reply = e.Body
+		case durable.SetTimer:
+			s.timers[e.Key] = e.Body
 		case FindRoutes:
 			s.asked, s.gather = e.Round, false
 			s.asks++

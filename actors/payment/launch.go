@@ -23,7 +23,7 @@ func (t *turn) proceed() {
 		t.fail(pb.FailureReason_TIMEOUT)
 	case len(thisTry(t.p)) >= maxAttempts:
 		t.fail(pb.FailureReason_NO_ROUTE)
-	case t.asked == 0 && t.partsLeft() > 0:
+	case t.asked == 0 && t.partsLeft() > 0 && !t.later:
 		t.ask(left)
 	}
 }
@@ -103,6 +103,10 @@ func (t *turn) launch(found *Found) {
 		return
 	}
 	switch {
+	case t.tooEarly(found.Err):
+		t.later = true
+		t.out.Release = append(t.out.Release, durable.SetTimer{Key: laterTimer, After: askAgainAfter, Body: goOn{}})
+		return
 	case errors.Is(found.Err, router.ErrInsufficientBalance):
 		t.fail(pb.FailureReason_INSUFFICIENT_BALANCE)
 		return
@@ -116,6 +120,13 @@ func (t *turn) launch(found *Found) {
 	for _, r := range found.Routes {
 		t.launchOn(r)
 	}
+}
+
+// tooEarly tells whether what is wrong may be so only because the node has just started: the chain is not known, or peers are not
+// back. The deadline of the payment bounds the wait.
+func (t *turn) tooEarly(err error) bool {
+	noWay := errors.Is(err, router.ErrNoRoute) || errors.Is(err, router.ErrInsufficientBalance)
+	return errors.Is(err, ErrNoChain) || noWay && t.nowNs() < t.until
 }
 
 // check holds routes against what is left of amount, fee and parts.

@@ -78,10 +78,14 @@ type Found struct {
 	Err    error // router.ErrNoRoute, router.ErrInsufficientBalance, or another
 }
 
-// goOn is the payment's own reminder that its deadline has come, or that it was recovered.
+// goOn is the payment's own reminder that its deadline has come, that it was recovered, or that it is to ask for routes again.
 type goOn struct{}
 
-const deadlineTimer = "deadline"
+// Timers: the end of a payment's time, and that it is time to ask for routes again.
+const (
+	deadlineTimer = "deadline"
+	laterTimer    = "later"
+)
 
 const (
 	// maxAttempts bounds the attempts of one try.
@@ -90,6 +94,11 @@ const (
 	maxHistory = 256
 	// DefaultTimeout is how long attempts are made when nobody says.
 	DefaultTimeout = time.Minute
+	// returnPatience is how long after a restart a payment goes on to ask for routes when there are none: peers that are dialled at
+	// the start, or dial us, had their chance then.
+	returnPatience = 30 * time.Second
+	// askAgainAfter is how often it does.
+	askAgainAfter = 500 * time.Millisecond
 	// maxLaunched is the most attempts that the ids of one payment have room for.
 	maxLaunched = 1<<16 - 1
 	maxNumber   = 1<<48 - 1

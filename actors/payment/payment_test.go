@@ -1,6 +1,7 @@
 package payment
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -66,6 +67,47 @@ func TestTimesAndHistoryOfATryAgain(t *testing.T) {
 	require.Len(t, s.p().GetAttempts(), 2)
 	require.Equal(t, uint32(2), s.p().GetFirst())
 	require.Empty(t, Query(s.p(), 1, 0, 1).Learned, "what failed an hour ago may work now")
+}
+
+// TestWaitsAfterARestart: what is left to launch waits until the chain is known and peers had their chance to be back.
+func TestWaitsAfterARestart(t *testing.T) {
+	for name, test := range map[string]struct {
+		why    error
+		after  time.Duration // of the restart
+		status pb.Status
+		reason pb.FailureReason
+	}{
+		"no chain":                 {ErrNoChain, 0, pb.Status_IN_FLIGHT, pb.FailureReason_NONE},
+		"no chain for long":        {ErrNoChain, DefaultTimeout - 1, pb.Status_IN_FLIGHT, pb.FailureReason_NONE},
+		"no chain until the end":   {ErrNoChain, DefaultTimeout, pb.Status_FAILED, pb.FailureReason_TIMEOUT},
+		"no route":                 {router.ErrNoRoute, 0, pb.Status_IN_FLIGHT, pb.FailureReason_NONE},
+		"no balance":               {router.ErrInsufficientBalance, 0, pb.Status_IN_FLIGHT, pb.FailureReason_NONE},
+		"no route, peers had time": {router.ErrNoRoute, returnPatience, pb.Status_FAILED, pb.FailureReason_NO_ROUTE},
+		"no balance, peers had time": {
+			router.ErrInsufficientBalance, returnPatience, pb.Status_FAILED, pb.FailureReason_INSUFFICIENT_BALANCE,
+		},
+		"broken": {errors.New("broken"), 0, pb.Status_FAILED, pb.FailureReason_ERROR},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t)
+			s.does(pay(1_000)) // which asks for routes, and then the node ends
+			s.restart()
+			require.NotZero(t, s.asked)
+			s.env.now = s.env.now.Add(test.after)
+			asks := s.asks
+			s.does(Found{Round: s.asked, Err: test.why})
+			require.Equal(t, test.status, StatusOf(s.p()))
+			require.Equal(t, test.reason, s.p().GetFailure())
+			require.Equal(t, asks, s.asks, "not at once again")
+			if test.status != pb.Status_IN_FLIGHT {
+				return
+			}
+			s.does(s.timers[laterTimer])
+			require.Equal(t, asks+1, s.asks)
+			s.does(Found{Round: s.asked, Routes: over(1_000)})
+			require.Len(t, s.launched(), 1)
+		})
+	}
 }
 
 func TestDeletedPaymentIsNeverPaidAgain(t *testing.T) {

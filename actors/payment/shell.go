@@ -59,6 +59,9 @@ func (s *Shell) Release(from durable.Address, session uint64, e durable.Effect) 
 	case FindRoutes:
 		go func() {
 			found := s.find(s.ctx, e.Query)
+			if s.ctx.Err() != nil {
+				return // the node stops: the payment asks again when it is back
+			}
 			found.Round = e.Round
 			s.tell(from, session, found)
 		}()

@@ -609,6 +609,51 @@ func (x *RoutesAsked) GetRound() uint64 {
 	return 0
 }
 
+// Resumed is staged and never stored: until then peers may still be on their way back after a restart.
+type Resumed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	UntilNs       int64                  `protobuf:"varint,1,opt,name=until_ns,json=untilNs,proto3" json:"until_ns,omitempty"` // Unix time
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Resumed) Reset() {
+	*x = Resumed{}
+	mi := &file_messages_payment_payment_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Resumed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Resumed) ProtoMessage() {}
+
+func (x *Resumed) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_payment_payment_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Resumed.ProtoReflect.Descriptor instead.
+func (*Resumed) Descriptor() ([]byte, []int) {
+	return file_messages_payment_payment_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Resumed) GetUntilNs() int64 {
+	if x != nil {
+		return x.UntilNs
+	}
+	return 0
+}
+
 var File_messages_payment_payment_proto protoreflect.FileDescriptor
 
 const file_messages_payment_payment_proto_rawDesc = "" +
@@ -659,7 +704,9 @@ const file_messages_payment_payment_proto_rawDesc = "" +
 	"\x05Filed\x12\x18\n" +
 	"\apayment\x18\x01 \x01(\tR\apayment:\t\xa2\xed\x18\x05\b\xe3\x02\x10\x01\"#\n" +
 	"\vRoutesAsked\x12\x14\n" +
-	"\x05round\x18\x01 \x01(\x04R\x05round*?\n" +
+	"\x05round\x18\x01 \x01(\x04R\x05round\"$\n" +
+	"\aResumed\x12\x19\n" +
+	"\buntil_ns\x18\x01 \x01(\x03R\auntilNs*?\n" +
 	"\x06Status\x12\v\n" +
 	"\aUNKNOWN\x10\x00\x12\r\n" +
 	"\tIN_FLIGHT\x10\x01\x12\r\n" +
@@ -680,7 +727,7 @@ func file_messages_payment_payment_proto_rawDescGZIP() []byte {
 }
 
 var file_messages_payment_payment_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_messages_payment_payment_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_messages_payment_payment_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_messages_payment_payment_proto_goTypes = []any{
 	(Status)(0),         // 0: stormcell.payment.Status
 	(Shard_State)(0),    // 1: stormcell.payment.Shard.State
@@ -691,21 +738,22 @@ var file_messages_payment_payment_proto_goTypes = []any{
 	(*Listed)(nil),      // 6: stormcell.payment.Listed
 	(*Filed)(nil),       // 7: stormcell.payment.Filed
 	(*RoutesAsked)(nil), // 8: stormcell.payment.RoutesAsked
-	(*Request)(nil),     // 9: stormcell.payment.Request
-	(*Attempt)(nil),     // 10: stormcell.payment.Attempt
-	(FailureReason)(0),  // 11: stormcell.payment.FailureReason
-	(*Payee)(nil),       // 12: stormcell.payment.Payee
-	(*Failure)(nil),     // 13: stormcell.payment.Failure
+	(*Resumed)(nil),     // 9: stormcell.payment.Resumed
+	(*Request)(nil),     // 10: stormcell.payment.Request
+	(*Attempt)(nil),     // 11: stormcell.payment.Attempt
+	(FailureReason)(0),  // 12: stormcell.payment.FailureReason
+	(*Payee)(nil),       // 13: stormcell.payment.Payee
+	(*Failure)(nil),     // 14: stormcell.payment.Failure
 }
 var file_messages_payment_payment_proto_depIdxs = []int32{
-	9,  // 0: stormcell.payment.Payment.request:type_name -> stormcell.payment.Request
-	10, // 1: stormcell.payment.Payment.attempts:type_name -> stormcell.payment.Attempt
-	11, // 2: stormcell.payment.Payment.failure:type_name -> stormcell.payment.FailureReason
-	12, // 3: stormcell.payment.Launch.payee:type_name -> stormcell.payment.Payee
-	10, // 4: stormcell.payment.Launch.attempt:type_name -> stormcell.payment.Attempt
-	13, // 5: stormcell.payment.ShardEnded.failure:type_name -> stormcell.payment.Failure
+	10, // 0: stormcell.payment.Payment.request:type_name -> stormcell.payment.Request
+	11, // 1: stormcell.payment.Payment.attempts:type_name -> stormcell.payment.Attempt
+	12, // 2: stormcell.payment.Payment.failure:type_name -> stormcell.payment.FailureReason
+	13, // 3: stormcell.payment.Launch.payee:type_name -> stormcell.payment.Payee
+	11, // 4: stormcell.payment.Launch.attempt:type_name -> stormcell.payment.Attempt
+	14, // 5: stormcell.payment.ShardEnded.failure:type_name -> stormcell.payment.Failure
 	1,  // 6: stormcell.payment.Shard.state:type_name -> stormcell.payment.Shard.State
-	10, // 7: stormcell.payment.Shard.attempt:type_name -> stormcell.payment.Attempt
+	11, // 7: stormcell.payment.Shard.attempt:type_name -> stormcell.payment.Attempt
 	0,  // 8: stormcell.payment.Listed.status:type_name -> stormcell.payment.Status
 	9,  // [9:9] is the sub-list for method output_type
 	9,  // [9:9] is the sub-list for method input_type
@@ -726,7 +774,7 @@ func file_messages_payment_payment_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_payment_payment_proto_rawDesc), len(file_messages_payment_payment_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
