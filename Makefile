@@ -3,17 +3,21 @@
 SEEDS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race lint interop sim bench generate
+.PHONY: help run clean test race lint interop sim bench generate
 
 help: ## list these targets
 	@awk -F ': ## ' '/^[a-z]+: ## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## build the node and play with two of them, in ./.stormcell, until Ctrl-C
-	@echo "Building (the first time takes a few minutes) ..."
-	@go build -o bin/stormcell ./cmd/node
+run: ## build all and play with a small network, in ./.stormcell, until Ctrl-C
+	@echo "Building the node and btcd. The first time takes minutes: these packages are done ..."
+	@go build -v -o bin/stormcell ./cmd/node
+	@cd tests/interop && go build -v -o ../../bin/btcd github.com/btcsuite/btcd
 	@bin/stormcell playground
 
-test: ## lint and run every test that needs no other implementation
+clean: ## remove what was built and the playground
+	rm -rf bin .stormcell
+
+test: ## lint and run every test that needs no lnd and no bitcoind
 	@$(MAKE) --no-print-directory lint
 	go test ./...
 

@@ -146,7 +146,8 @@ func toNode(r *routerrpc.SendPaymentRequest, text string) (payee, error) {
 	r.Dest, err = hex.DecodeString(text)
 	switch {
 	case err != nil || len(r.Dest) != 33:
-		return payee{}, fault.New(fault.Usage, fmt.Errorf("%q is not a node's key", plain(text, 66)), "A key has 66 hexadecimal digits.")
+		return payee{}, fault.New(fault.Usage, fmt.Errorf("%q is not a node's key", plain(text, 66)),
+			"A key has 66 hexadecimal digits.")
 	case r.Amt == 0:
 		return payee{}, fault.New(fault.Usage, errors.New("how much?"), "Say it, as --amount=1000sat.")
 	}

@@ -13,9 +13,12 @@ func playgroundCommand() *cobra.Command {
 		Use:     "playground",
 		GroupID: groupDaemon,
 		Short:   "Run a small network on this machine, to try things",
-		Long: `Start two nodes in a folder, connect them, kill one and see it come back; then
-keep both running until Ctrl-C. There is no chain yet, and so there are no
-channels. The next run goes on with the same nodes.`,
+		Long: `Run btcd with a chain of its own and three nodes with channels, all in one
+folder. The first time you see a payment in several parts, and one whose payer
+is killed in the middle of it; then everything keeps running until Ctrl-C, and
+you are told what to try. The next run goes on with the same network.
+
+btcd must be on the path or beside this program; 'make run' builds it.`,
 		Example: "  stormcell playground\n  stormcell playground --dir=/tmp/playground",
 		Args:    cobra.NoArgs,
 	}

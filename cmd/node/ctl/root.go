@@ -54,8 +54,8 @@ counts. The network is signet unless you say otherwise.`,
 		return fault.New(fault.Usage, err, "See '%s --help'.", cmd.CommandPath())
 	})
 	root.AddCommand(startCommand(), stopCommand(), stateCommand(), infoCommand(),
-		playgroundCommand(), createCommand(), unlockCommand(), newAddressCommand(), balanceCommand(), sendCommand(), coinsCommand(),
-		connectCommand(), peersCommand(), disconnectCommand(),
+		playgroundCommand(), createCommand(), unlockCommand(), newAddressCommand(), balanceCommand(), sendCommand(),
+		coinsCommand(), connectCommand(), peersCommand(), disconnectCommand(),
 		openChannelCommand(), channelsCommand(), pendingCommand(), closeCommand(), closedCommand(),
 		invoiceCommand(), invoicesCommand(), settleCommand(), cancelCommand(), decodeCommand(), payCommand(), paymentsCommand(),
 		exitCodesHelp())

@@ -151,13 +151,15 @@ func (w *watch) explain(ctx context.Context, err error) error {
 	}
 	switch {
 	case ctx.Err() != nil && w.abort:
-		return fault.New(fault.Failed, errors.New("interrupted: no new parts begin, those on their way may still arrive"), "%s", look)
+		return fault.New(fault.Failed, errors.New("interrupted: no new parts begin, those on their way may still arrive"),
+			"%s", look)
 	case ctx.Err() != nil && began:
 		return fault.New(fault.Failed, errors.New("interrupted: the payment goes on all the same"), "%s", look)
 	case ctx.Err() != nil:
 		return fault.New(fault.Failed, errors.New("interrupted: the payment may have begun, and then goes on"), "%s", look)
 	case began && status.Code(err) == codes.Unavailable:
-		return fault.New(fault.Unreachable, errors.New("the daemon is gone: it goes on with the payment when it runs again"), "%s", look)
+		return fault.New(fault.Unreachable, errors.New("the daemon is gone: it goes on with the payment when it runs again"),
+			"%s", look)
 	}
 	return err
 }

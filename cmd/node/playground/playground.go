@@ -1,25 +1,21 @@
-// Package playground runs a small network on this machine, to look at: daemons as a user starts them, and the commands that
-// a user would type. There is no chain in it yet, and so no channels.
+// Package playground runs a small Lightning network on this machine, to look at: a chain of its own, daemons as a user starts
+// them, and the commands that a user would type.
 package playground
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strings"
+	"runtime"
 	"syscall"
 	"time"
 )
 
 // patience is how long a step may take.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Options of a playground.
 type Options struct {
@@ -33,268 +29,146 @@ type playground struct {
 	o          Options
 	program    string // this one
 	passphrase string // file
+	lock       *os.File
 	unheard    func() // called when nobody reads what is said any more
+
+	chain             *chain
+	alice, bob, carol *daemon
 }
 
-// daemon is one node of the network.
-type daemon struct {
-	name, dir string
-	listen    string // for peers; a port of its own choice at first
-	cmd       *exec.Cmd
-	said      bytes.Buffer
-	ended     chan struct{}
-}
-
-// Run starts the network, shows what it does, and keeps it until the context ends.
+// Run starts the network, shows what it does the first time, and keeps it until the context ends.
 func Run(ctx context.Context, o Options) (err error) {
-	program, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return err
-	}
+	// A child is told when the thread that started it ends: one thread starts all of them, and ends with this process.
+	runtime.LockOSThread()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	// A reader that goes away must not take this process with it: the daemons would stay.
+	// A reader that goes away must not take this process with it: the daemons are to be stopped in order.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	p := &playground{o: o, program: program, passphrase: filepath.Join(o.Dir, "passphrase"), unheard: cancel}
-	if err := os.WriteFile(p.passphrase, []byte("playground\n"), 0o600); err != nil {
+	p := &playground{o: o, passphrase: filepath.Join(o.Dir, "passphrase"), unheard: cancel}
+	if err := p.claim(ctx); err != nil {
 		return err
 	}
-	alice, bob := p.node("alice"), p.node("bob")
-	defer func() {
-		p.say("Stopping both.")
-		err = errors.Join(err, alice.stop(), bob.stop())
-	}()
-	if err := p.show(ctx, alice, bob); err != nil {
+	defer p.lock.Close()
+	p.alice, p.bob, p.carol = p.node("alice"), p.node("bob"), p.node("carol")
+	defer func() { err = errors.Join(err, p.stop()) }()
+	if err := p.play(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
 		return err
 	}
-	p.invite(alice, bob)
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-alice.ended:
-		return alice.failure()
-	case <-bob.ended:
-		return bob.failure()
-	}
+	return p.keep(ctx)
 }
 
-// show plays the story.
-func (p *playground) show(ctx context.Context, alice, bob *daemon) error {
-	p.say("Starting two nodes on regtest, in %s.\n", shorten(p.o.Dir))
-	for _, d := range []*daemon{alice, bob} {
-		if err := p.start(ctx, d); err != nil {
+// claim makes the folder this playground's.
+func (p *playground) claim(ctx context.Context) error {
+	var err error
+	if p.program, err = os.Executable(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(p.o.Dir, 0o700); err != nil {
+		return err
+	}
+	if p.lock, err = p.claimFolder(ctx); err != nil {
+		return err
+	}
+	return os.WriteFile(p.passphrase, []byte("playground\n"), 0o600)
+}
+
+// play brings the network up, and shows what it does if nobody has seen it.
+func (p *playground) play(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{p.startChain, p.startNodes, p.connect} {
+		if err := step(ctx); err != nil {
 			return err
 		}
 	}
-	uri, key, err := p.identity(ctx, bob)
+	told, err := p.storyWasTold(ctx)
 	if err != nil {
 		return err
 	}
-	p.say("\nAlice connects to Bob, and stays connected from now on:")
-	if err := p.enter(ctx, alice, "connect", "--perm", uri); err != nil {
-		return err
+	if told {
+		return p.showWhatIsThere(ctx)
 	}
-	if err := p.connected(ctx, alice, key, true); err != nil {
-		return err
-	}
-	if err := p.enter(ctx, alice, "peers"); err != nil {
-		return err
-	}
-
-	p.say("\nNow Bob's process is killed with kill -9, and started again:")
-	if err := bob.cmd.Process.Kill(); err != nil {
-		return err
-	}
-	<-bob.ended
-	if err := p.connected(ctx, alice, key, false); err != nil {
-		return err
-	}
-	p.say("Alice has noticed.")
-	if err := p.start(ctx, bob); err != nil {
-		return err
-	}
-	p.say("Alice tries again by herself, after a second, two, four ...")
-	if err := p.connected(ctx, alice, key, true); err != nil {
-		return err
-	}
-	return p.enter(ctx, bob, "peers")
-}
-
-// invite says what to try.
-func (p *playground) invite(alice, bob *daemon) {
-	p.say("\nBoth keep running. In another terminal, try:\n")
-	for _, line := range []string{
-		p.line(alice, "getinfo"), p.line(alice, "peers"), p.line(bob, "getinfo --json"), p.line(bob, "stop"),
-		shorten(p.program) + " help",
-	} {
-		p.say("  %s", line)
-	}
-	p.say("\nTheir logs are in the same folders. Ctrl-C stops both.")
-}
-
-func (p *playground) node(name string) *daemon {
-	return &daemon{name: name, dir: filepath.Join(p.o.Dir, name), listen: "127.0.0.1:0", ended: make(chan struct{})}
-}
-
-// start starts a daemon, and makes or unlocks its wallet.
-func (p *playground) start(ctx context.Context, d *daemon) error {
-	d.said.Reset()
-	d.ended = make(chan struct{})
-	d.cmd = exec.Command(p.program, "start", "--network=regtest", "--datadir="+d.dir,
-		"--listen="+d.listen, "--rpclisten=127.0.0.1:0")
-	d.cmd.Stderr = &d.said
-	p.say("%s$ stormcell start", d.name)
-	if err := d.cmd.Start(); err != nil {
-		return err
-	}
-	go func() {
-		_ = d.cmd.Wait()
-		close(d.ended)
-	}()
-	var state struct{ State string }
-	err := p.until(ctx, d, func() bool { return p.ask(ctx, d, &state, "state") == nil })
-	if err != nil {
-		return err
-	}
-	if state.State == "NON_EXISTING" {
-		return p.enter(ctx, d, "create", "--passphrase-file="+shorten(p.passphrase),
-			"--words-out="+shorten(filepath.Join(d.dir, "words")))
-	}
-	return p.enter(ctx, d, "unlock", "--passphrase-file="+shorten(p.passphrase))
-}
-
-// identity asks a node who it is: key@host:port, and the key.
-func (p *playground) identity(ctx context.Context, d *daemon) (uri, key string, err error) {
-	var info struct {
-		Key  string `json:"identity_pubkey"`
-		URIs []string
-	}
-	if err := p.ask(ctx, d, &info, "getinfo"); err != nil {
-		return "", "", err
-	}
-	if len(info.URIs) == 0 {
-		return "", "", fmt.Errorf("%s does not say where it is", d.name)
-	}
-	_, d.listen, _ = strings.Cut(info.URIs[0], "@") // where it comes back
-	return info.URIs[0], info.Key, nil
-}
-
-// connected waits until a node lists another as a peer, or does not.
-func (p *playground) connected(ctx context.Context, d *daemon, key string, want bool) error {
-	return p.until(ctx, d, func() bool {
-		var answer struct {
-			Peers []struct {
-				Key string `json:"pub_key"`
-			}
-		}
-		if p.ask(ctx, d, &answer, "peers") != nil {
-			return false
-		}
-		found := false
-		for _, peer := range answer.Peers {
-			found = found || peer.Key == key
-		}
-		return found == want
-	})
-}
-
-// until waits for a condition, while the daemon lives.
-func (p *playground) until(ctx context.Context, d *daemon, condition func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-tick.C:
-		case <-d.ended:
-			return d.failure()
-		case <-ctx.Done():
-			return fmt.Errorf("%s takes too long: %w", d.name, ctx.Err())
+	for _, step := range []func(context.Context) error{p.fund, p.openChannels, p.awaitChannels, p.tellStory} {
+		if err := step(ctx); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// enter runs a command as a user types it, and shows both.
-func (p *playground) enter(ctx context.Context, d *daemon, args ...string) error {
-	p.say("%s$ stormcell %s", d.name, strings.Join(args, " "))
-	out, err := p.command(ctx, d, args...)
-	for line := range strings.Lines(out) {
-		p.say("  %s", strings.TrimRight(line, "\n"))
-	}
-	return err
+// showWhatIsThere shows the network as it was left.
+func (p *playground) showWhatIsThere(ctx context.Context) error {
+	short, cancel := context.WithTimeout(ctx, patience/10)
+	defer cancel()
+	_ = p.awaitChannels(short) // one that was left closing does not come back
+	p.say("\nWhat Alice has, and what she has paid so far:")
+	return errors.Join(p.enter(ctx, p.alice, "channels"), p.enter(ctx, p.alice, "payments"))
 }
 
-// ask runs a command and reads its JSON.
-func (p *playground) ask(ctx context.Context, d *daemon, answer any, args ...string) error {
-	out, err := p.command(ctx, d, append(args, "--json")...)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal([]byte(out), answer)
-}
-
-func (p *playground) command(ctx context.Context, d *daemon, args ...string) (string, error) {
-	var out, said bytes.Buffer
-	cmd := exec.CommandContext(ctx, p.program, append(args, "--network=regtest", "--datadir="+d.dir)...)
-	cmd.Stdout, cmd.Stderr = &out, &said
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s: %w: %s", args[0], err, strings.TrimSpace(said.String()))
-	}
-	return out.String(), nil
-}
-
-// line is a command as a user types it.
-func (p *playground) line(d *daemon, args string) string {
-	return fmt.Sprintf("%s --datadir=%s %s", shorten(p.program), shorten(d.dir), args)
-}
-
-func (p *playground) say(format string, args ...any) {
-	if _, err := fmt.Fprintf(p.o.Out, format+"\n", args...); err != nil {
-		p.unheard()
-	}
-}
-
-// stop asks the daemon to stop, and waits until it has.
-func (d *daemon) stop() error {
-	if d.cmd == nil || d.cmd.Process == nil {
-		return nil
-	}
-	_ = d.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-d.ended:
-		return nil
-	case <-time.After(patience):
-		_ = d.cmd.Process.Kill()
-		<-d.ended
-		return fmt.Errorf("%s had to be killed", d.name)
+// keep keeps the network up until the context ends. A daemon that is killed is started again.
+func (p *playground) keep(ctx context.Context) error {
+	p.invite()
+	for {
+		var died *daemon
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-p.chain.failed:
+			return err
+		case <-p.alice.ended:
+			died = p.alice
+		case <-p.bob.ended:
+			died = p.bob
+		case <-p.carol.ended:
+			died = p.carol
+		}
+		if died.cmd.ProcessState.Success() {
+			p.say("%s was stopped. Ctrl-C stops the others.", died.name)
+			died.ended = nil // which is never ready
+			continue
+		}
+		p.say("%s has died. Starting it again:", died.name)
+		if err := p.start(ctx, died); err != nil && ctx.Err() == nil {
+			return err
+		}
 	}
 }
 
-// failure says why a daemon has ended, from the end of what it said.
-func (d *daemon) failure() error {
-	if d.cmd.ProcessState.Success() {
-		return nil
+// stop stops the daemons, and then the chain.
+func (p *playground) stop() error {
+	p.say("Stopping everything.")
+	var stopped error
+	daemons := []*daemon{p.alice, p.bob, p.carol}
+	for _, d := range daemons {
+		d.askToStop()
 	}
-	said := strings.Split(strings.TrimSpace(d.said.String()), "\n")
-	return fmt.Errorf("%s has ended: %s", d.name, strings.Join(said[max(0, len(said)-3):], " "))
+	for _, d := range daemons {
+		stopped = errors.Join(stopped, d.awaitStop())
+	}
+	if p.chain != nil {
+		stopped = errors.Join(stopped, p.chain.stop())
+	}
+	return stopped
 }
 
-// shorten gives a path as seen from here, where that is shorter.
-func shorten(path string) string {
-	here, err := os.Getwd()
-	if err != nil {
-		return path
+// invite says what to try.
+func (p *playground) invite() {
+	p.say("\nEverything keeps running. In another terminal, in this folder, say who is who,\n")
+	for _, d := range []*daemon{p.alice, p.bob, p.carol} {
+		p.say("  alias %s='%s --datadir=%s'", d.name, shorten(p.program), shorten(d.dir))
 	}
-	if rel, err := filepath.Rel(here, path); err == nil && len(rel) < len(path) {
-		return rel
+	p.say("\nand try:\n")
+	for _, line := range []string{
+		"bob invoice 25000sat --memo=cake    # gives a payment request, to be paid with",
+		"alice pay lnbcrt250u1...",
+		"alice pay --keysend $(carol getinfo --json | jq -r .identity_pubkey) --amount=9sat",
+		"bob invoices", "alice payments 1", "alice channels", "carol balance",
+		"alice close $(alice channels --json | jq -r '.channels[0].channel_point') --wait",
+		"alice help",
+	} {
+		p.say("  %s", line)
 	}
-	return path
+	p.say("\nBlocks are mined when transactions wait. A daemon that you kill is started again.")
+	p.say("Logs are in %s/*. Ctrl-C stops everything.", shorten(p.o.Dir))
 }

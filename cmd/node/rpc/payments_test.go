@@ -201,7 +201,7 @@ func TestSendPayment(t *testing.T) {
 		Payee: &pb.Payee{
 			Node: payee[:], Keysend: preimage, Records: []*pb.Record{{Type: 65_536, Value: []byte{1}}, {Type: 70_000, Value: []byte{2}}},
 		},
-		AmountMsat: 3000, FinalDelta: 18, MaxParts: 1,
+		AmountMsat: 3000, FinalDelta: 80, MaxParts: 1,
 	}, node.paid[1]), node.paid[1])
 
 	// Who leaves a payment that can be cancelled aborts it.

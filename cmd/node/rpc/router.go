@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	invoices "stormcell/actors/invoice"
 	"stormcell/actors/payment"
 	"stormcell/messages/lnrpc"
 	"stormcell/messages/lnrpc/routerrpc"
@@ -174,7 +175,7 @@ func fromFields(r *routerrpc.SendPaymentRequest, want *pb.Request) ([32]byte, er
 		return [32]byte{}, status.Errorf(codes.InvalidArgument, "final_cltv_delta: %d blocks", r.FinalCltvDelta)
 	}
 	if want.FinalDelta = uint32(r.FinalCltvDelta); want.FinalDelta == 0 {
-		want.FinalDelta = bolt11.DefaultFinalCLTVDelta
+		want.FinalDelta = invoices.DefaultPolicy().FinalCLTVDelta // as lnd: what the node itself would ask for
 	}
 	want.Payee = &pb.Payee{Node: r.Dest, Secret: r.PaymentAddr}
 	if len(r.PaymentAddr) == 0 {
