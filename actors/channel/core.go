@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"stormcell/actors/durable"
+	"stormcell/actors/registry"
 	"stormcell/chain/keys"
 	pb "stormcell/messages/channel"
 	"stormcell/peer/wire"
@@ -25,6 +26,8 @@ type Core struct {
 	Doubt uint64
 	// Resolver names who is told of an irrevocable HTLC of the peer, and will resolve it. It depends on the HTLC alone.
 	Resolver func(*pb.IncomingHTLC) durable.Address
+	// AliasKey gives channels their aliases.
+	AliasKey registry.AliasKey
 	// Registry is told where each channel stands; nobody is if it is empty.
 	Registry durable.Address
 }

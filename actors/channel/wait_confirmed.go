@@ -9,7 +9,6 @@ import (
 	btcwire "github.com/btcsuite/btcd/wire"
 	"github.com/lightningnetwork/lnd/lnwire"
 
-	"stormcell/actors/registry"
 	pb "stormcell/messages/channel"
 	"stormcell/peer/wire"
 )
@@ -53,7 +52,7 @@ func (t *turn) fundingConfirmed(body FundingConfirmed) error {
 		return nil
 	}
 	scid := lnwire.ShortChannelID{BlockHeight: body.Height, TxIndex: body.TxIndex, TxPosition: uint16(f.Outpoint.Index)}
-	confirmed := &pb.Confirmed{Scid: scid.ToUint64(), Alias: registry.Alias(t.c.KeyIndex), BlockHash: body.Block[:]}
+	confirmed := &pb.Confirmed{Scid: scid.ToUint64(), Alias: t.AliasKey.Alias(t.c.KeyIndex), BlockHash: body.Block[:]}
 	t.event(confirmed)
 	if t.synced && t.phase == pb.Phase_WAIT_CONFIRMED {
 		return t.sayReady(confirmed.GetAlias())

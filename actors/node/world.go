@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -67,10 +68,23 @@ func (n *Node) newScript(ctx context.Context) ([]byte, error) {
 	return txscript.PayToAddrScript(address)
 }
 
+// aliasKey is a secret that only the node's own key gives.
+func aliasKey(signer keys.Signer) (registry.AliasKey, error) {
+	shared, err := signer.ECDH(signer.NodeKey()) // with itself: nobody else can compute it
+	if err != nil {
+		return registry.AliasKey{}, fmt.Errorf("key of the aliases: %w", err)
+	}
+	return sha256.Sum256(append([]byte("stormcell aliases of channels"), shared[:]...)), nil
+}
+
 // register tells the kernel of every kind of actor.
 func (n *Node) register(o Options) error {
 	if o.Pending == (registry.Limits{}) {
 		o.Pending = registry.DefaultLimits()
+	}
+	aliases, err := aliasKey(o.Signer)
+	if err != nil {
+		return err
 	}
 	self := peerbook.NodeKey(o.Signer.NodeKey().SerializeCompressed())
 	return errors.Join(
@@ -79,7 +93,7 @@ func (n *Node) register(o Options) error {
 		durable.Register(n.Kernel, registry.Kind(), registry.Core{Limits: o.Pending}),
 		durable.Register(n.Kernel, channel.Kind(), &channel.Core{
 			Signer: o.Signer, Policy: channel.DefaultPolicy(), Registry: registry.Address, Resolver: resolver,
-			Doubt: o.Doubt,
+			Doubt: o.Doubt, AliasKey: aliases,
 		}),
 		durable.Register(n.Kernel, monitor.Kind(), &monitor.Core{Signer: o.Signer, Doubt: o.Doubt}),
 		durable.Register(n.Kernel, payment.Kind(), payment.Core{}),

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/lightningnetwork/lnd/lnwire"
-
 	"stormcell/actors/durable"
 	pb "stormcell/messages/registry"
 )
@@ -73,11 +71,3 @@ type GonePage struct {
 	Channels []*pb.Channel
 	Next     string
 }
-
-// firstAlias is where the short ids begin that can be no place in a chain for a long time: block 16,000,000, where other
-// implementations put their aliases too.
-var firstAlias = lnwire.ShortChannelID{BlockHeight: 16_000_000}.ToUint64()
-
-// Alias is the short channel id that we have the peer use for the channel with that key index, before the funding is
-// confirmed and in place of its real one (BOLT 2, "The `channel_ready` Message"). No two channels of the node share one.
-func Alias(keyIndex uint32) uint64 { return firstAlias + uint64(keyIndex) }
