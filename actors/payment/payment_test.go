@@ -138,8 +138,22 @@ func TestBadRequests(t *testing.T) {
 		"short secret":       func(p *Pay) { p.Request.Payee.Secret = []byte{1} },
 		"no time":            func(p *Pay) { p.Request.TimeoutNs = 0 },
 		"no number":          func(p *Pay) { p.Number = 0 },
+		"records that fill two onions": func(p *Pay) {
+			for n := range uint64(2) {
+				p.Request.Payee.Records = append(p.Request.Payee.Records, &pb.Record{Type: 70_000 + n, Value: make([]byte, roomForPayee)})
+			}
+		},
+		"any number of empty records": func(p *Pay) {
+			for n := range uint64(roomForPayee) {
+				p.Request.Payee.Records = append(p.Request.Payee.Records, &pb.Record{Type: 70_000 + n})
+			}
+		},
+		"metadata and a record": func(p *Pay) {
+			p.Request.Payee.Metadata = make([]byte, 639)
+			p.Request.Payee.Records = []*pb.Record{{Type: 70_000, Value: make([]byte, roomForPayee-638)}}
+		},
 		"long record": func(p *Pay) {
-			p.Request.Payee.Records = []*pb.Record{{Type: 70_000, Value: make([]byte, longestRecord+1)}}
+			p.Request.Payee.Records = []*pb.Record{{Type: 70_000, Value: make([]byte, roomForPayee+1)}}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,9 +16,8 @@ const (
 	mostParts       = maxAttempts
 	// DefaultMaxDelta is how many blocks funds may be locked for when nobody says.
 	DefaultMaxDelta = 2016
-	// mostRecords and longestRecord bound what the payee is told; the onion has less room than that.
-	mostRecords   = 64
-	longestRecord = 1300
+	// roomForPayee is how many bytes the payee can be told at most: an onion has less room than that.
+	roomForPayee = 1300
 )
 
 // check holds a request against what can be paid at all.
@@ -42,15 +41,19 @@ func check(r *pb.Request) error {
 		return fmt.Errorf("%w: a keysend preimage of %d bytes", ErrBadRequest, len(payee.GetKeysend()))
 	case len(payee.GetSecret()) == 0 && r.GetMaxParts() > 1:
 		return fmt.Errorf("%w: several parts need a payment secret", ErrBadRequest)
-	case len(payee.GetRecords()) > mostRecords || len(payee.GetMetadata()) > longestRecord:
+	case forPayee(payee) > roomForPayee:
 		return fmt.Errorf("%w: more for the payee than an onion has room for", ErrBadRequest)
 	}
-	for _, record := range payee.GetRecords() {
-		if len(record.GetValue()) > longestRecord {
-			return fmt.Errorf("%w: record %d of %d bytes", ErrBadRequest, record.GetType(), len(record.GetValue()))
-		}
-	}
 	return nil
+}
+
+// forPayee is how many bytes metadata and records take in an onion at least.
+func forPayee(payee *pb.Payee) int {
+	size := len(payee.GetMetadata())
+	for _, record := range payee.GetRecords() {
+		size += len(record.GetValue()) + 2 // type and length
+	}
+	return size
 }
 
 // withDefaults fills in the limits that nobody said.
