@@ -45,6 +45,7 @@ type fake struct {
 
 	invoices fakeInvoices
 	payments fakePayments
+	actors   fakeActors
 }
 
 func newFake(t *testing.T) *fake {
@@ -59,7 +60,7 @@ func newFake(t *testing.T) *fake {
 	s.Activate(rpc.Node{
 		Key: key(1).PubKey(), PeerAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9735},
 		Peers: fakePeers{f}, Channels: fakeChannels{f}, Wallet: fakeWallet{f}, Chain: fakeChain{},
-		Invoices: &f.invoices, Payments: &f.payments,
+		Invoices: &f.invoices, Payments: &f.payments, Actors: &f.actors,
 	})
 	served := make(chan error, 1)
 	go func() { served <- s.Serve() }()

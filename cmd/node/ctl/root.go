@@ -53,7 +53,7 @@ counts. The network is signet unless you say otherwise.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fault.New(fault.Usage, err, "See '%s --help'.", cmd.CommandPath())
 	})
-	root.AddCommand(startCommand(), stopCommand(), stateCommand(), infoCommand(),
+	root.AddCommand(startCommand(), stopCommand(), stateCommand(), infoCommand(), debugCommand(),
 		playgroundCommand(), createCommand(), unlockCommand(), newAddressCommand(), balanceCommand(), sendCommand(),
 		coinsCommand(), connectCommand(), peersCommand(), disconnectCommand(),
 		openChannelCommand(), channelsCommand(), pendingCommand(), closeCommand(), closedCommand(),

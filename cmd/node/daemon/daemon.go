@@ -160,7 +160,7 @@ func (d *daemon) start(ctx context.Context, s wallet.Seed) error {
 	d.server.Activate(rpc.Node{
 		Key: signer.NodeKey(), PeerAddr: d.node.PeerAddr(), Features: node.Features(), Peers: d.node.Peers,
 		Channels: d.node.Channels(), Wallet: d.node.Wallet(), Chain: d.node, Invoices: d.node.Invoices(),
-		Payments: d.node.Payments(),
+		Payments: d.node.Payments(), Actors: d.node.Kernel,
 	})
 	d.log.Info("running", "node", fmt.Sprintf("%x", signer.NodeKey().SerializeCompressed()), "listen", d.node.PeerAddr().String())
 	return nil

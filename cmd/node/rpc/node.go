@@ -10,6 +10,7 @@ import (
 	btcwire "github.com/btcsuite/btcd/wire"
 
 	"stormcell/actors/channel"
+	"stormcell/actors/durable"
 	invoices "stormcell/actors/invoice"
 	"stormcell/actors/payment"
 	"stormcell/actors/peerbook"
@@ -33,6 +34,14 @@ type Node struct {
 	Chain    Chain
 	Invoices Invoices
 	Payments Payments
+	Actors   Actors
+}
+
+// Actors are what the node is built of; durable.Kernel says what the methods do.
+type Actors interface {
+	Halted() []durable.Halt
+	Retry(durable.Address) error
+	DropMessage(durable.Address) error
 }
 
 // Peers are the connections to other nodes; peerbook.Client says what its methods do.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"stormcell/messages/debugrpc"
 	"stormcell/messages/lnrpc"
 	"stormcell/messages/lnrpc/invoicesrpc"
 	"stormcell/messages/lnrpc/routerrpc"
@@ -30,7 +31,7 @@ const (
 	readSigner    permission = "signer:read"
 )
 
-// needed are the permissions for each method, lnd's. A method that is not here cannot be called.
+// needed are the permissions for each method, lnd's but for what lnd does not have. A method that is not here cannot be called.
 var needed = map[string][]permission{
 	lnrpc.Lightning_GetInfo_FullMethodName:        {readInfo},
 	lnrpc.Lightning_StopDaemon_FullMethodName:     {writeInfo},
@@ -67,6 +68,10 @@ var needed = map[string][]permission{
 	routerrpc.Router_SendPaymentV2_FullMethodName:  {writeOffchain},
 	routerrpc.Router_TrackPaymentV2_FullMethodName: {readOffchain},
 	routerrpc.Router_TrackPayments_FullMethodName:  {readOffchain},
+
+	debugrpc.Debug_Halted_FullMethodName: {readInfo},
+	debugrpc.Debug_Retry_FullMethodName:  {writeInfo},
+	debugrpc.Debug_Drop_FullMethodName:   {writeInfo},
 }
 
 // role is who a macaroon was made for. The macaroons of lnd with these names allow the same.

@@ -1,4 +1,4 @@
-// Package rpc is the daemon's API: lnd's services, over gRPC with TLS and macaroons.
+// Package rpc is the daemon's API: lnd's services, and a small one of our own, over gRPC with TLS and macaroons.
 package rpc
 
 import (
@@ -19,6 +19,7 @@ import (
 
 	"stormcell/chain/backend"
 	"stormcell/chain/wallet"
+	"stormcell/messages/debugrpc"
 	"stormcell/messages/lnrpc"
 	"stormcell/messages/lnrpc/invoicesrpc"
 	"stormcell/messages/lnrpc/routerrpc"
@@ -116,6 +117,7 @@ func New(o Options) (*Server, error) {
 	lnrpc.RegisterLightningServer(s.grpc, &lightning{server: s})
 	invoicesrpc.RegisterInvoicesServer(s.grpc, &holdInvoices{server: s})
 	routerrpc.RegisterRouterServer(s.grpc, &router{server: s})
+	debugrpc.RegisterDebugServer(s.grpc, &debugger{server: s})
 	return s, nil
 }
 
