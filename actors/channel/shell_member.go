@@ -105,6 +105,12 @@ func (s *Shell) withdraw(addr durable.Address) {
 	point := m.outpoint.Load()
 	if point != nil {
 		s.claims.CompareAndDelete(claim{m.peer(), *point}, m)
+		s.Desk.Unpublish(addr, point.Hash)
+	}
+	if closings := m.closings.Load(); closings != nil {
+		for _, txid := range *closings {
+			s.Desk.Unpublish(addr, txid)
+		}
 	}
 	s.routes.Range(func(key, to any) bool {
 		if to == m {
