@@ -278,6 +278,8 @@ func (c Client) find(ctx context.Context, channel btcwire.OutPoint) (*member, er
 		if len(found) == 1 || m.entry.Load().GetOpener() {
 			return m, nil
 		}
+	}
+	for _, m := range found {
 		entry, err := c.shell.registry.Find(ctx, m.entry.Load().GetKeyIndex())
 		if err != nil {
 			return nil, fmt.Errorf("find channel %v: %w", channel, err)
