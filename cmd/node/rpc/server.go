@@ -36,12 +36,13 @@ const (
 	seedFile             = "seed"
 )
 
-// Bounds of what clients can have open at once.
+// Bounds of what clients can have open at once. A call beyond those of one client waits, whatever it asks: so they are more
+// than there are payments in flight over a full channel, each of which somebody may follow.
 const (
 	maxConnections      = 256
-	maxStreamsPerClient = 64
+	maxStreamsPerClient = 1024
 	maxCalls            = 256
-	maxStreams          = 256
+	maxStreams          = 2048
 	maxHeaderBytes      = 64 << 10
 	handshakeLimit      = 10 * time.Second
 	idleLimit           = 10 * time.Minute
