@@ -25,6 +25,7 @@ type part struct {
 
 var parts = []part{
 	{"payments", payments},
+	{"restart", restart},
 }
 
 // options hold for every part.

@@ -79,7 +79,7 @@ func (p *pair) connect() {
 }
 
 func (p *pair) await(complaint string, f func() bool) {
-	require.Eventually(p.host, f, patience, 50*time.Millisecond, "%s: %s", p.name, complaint)
+	require.Eventually(p.host, f, patience, 10*time.Millisecond, "%s: %s", p.name, complaint)
 }
 
 // open opens channels until there are so many, the money of each on alternating sides, and waits until payments go through.

@@ -12,6 +12,7 @@ import (
 	"github.com/btcsuite/btcd/chaincfg"
 	"github.com/btcsuite/btcd/txscript"
 	"github.com/lightningnetwork/lnd/lnrpc"
+	"github.com/lightningnetwork/lnd/lnrpc/invoicesrpc"
 	"github.com/lightningnetwork/lnd/lnrpc/routerrpc"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -31,10 +32,13 @@ const passphrase = "interoperable"
 type Lightning struct {
 	lnrpc.LightningClient
 	Router routerrpc.RouterClient
+	Hold   invoicesrpc.InvoicesClient
 	// Key is the node's key in hexadecimal digits.
 	Key string
 	// Peer is the host:port for peers.
 	Peer string
+	// DataDir is where a Stormcell keeps its data.
+	DataDir string
 
 	*process
 	name  string
@@ -84,7 +88,7 @@ func startStormcell(t testing.TB, flags ...string) *Lightning {
 	path, err := stormcell()
 	require.NoError(t, err)
 	dir := t.TempDir()
-	l, api := &Lightning{name: "stormcell", Peer: freeAddress(t)}, freeAddress(t)
+	l, api := &Lightning{name: "stormcell", Peer: freeAddress(t), DataDir: dir}, freeAddress(t)
 	l.process = newProcess(t, path, append([]string{
 		"start", "--network=regtest", "--datadir=" + dir, "--listen=" + l.Peer, "--rpclisten=" + api, "--debuglevel=debug",
 	}, flags...)...)
@@ -110,6 +114,7 @@ func (l *Lightning) begin(api, certificate, macaroon string) {
 	require.NoError(l.t, err)
 	l.t.Cleanup(func() { _ = conn.Close() })
 	l.LightningClient, l.Router = lnrpc.NewLightningClient(conn), routerrpc.NewRouterClient(conn)
+	l.Hold = invoicesrpc.NewInvoicesClient(conn)
 	l.state, l.open = lnrpc.NewStateClient(conn), lnrpc.NewWalletUnlockerClient(conn)
 	l.awake()
 	info, err := l.GetInfo(l.Context(), &lnrpc.GetInfoRequest{})
