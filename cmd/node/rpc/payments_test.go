@@ -157,15 +157,34 @@ func TestAPaymentAsLndDescribesIt(t *testing.T) {
 // request is an invoice of somebody's, with an amount or without.
 func request(t *testing.T, amount wire.MilliSatoshi, made time.Time) string {
 	t.Helper()
+	return requestWith(t, amount, made, wire.Features{}.Require(wire.VarOnionOptin, wire.PaymentSecret).With(wire.BasicMPP))
+}
+
+func requestWith(t *testing.T, amount wire.MilliSatoshi, made time.Time, features wire.Features) string {
+	t.Helper()
 	text, err := bolt11.Encode(&bolt11.Invoice{
 		Network: backend.Regtest.Params(), Amount: amount, Timestamp: made.Truncate(time.Second), PaymentHash: [32]byte{1},
 		PaymentSecret: [32]byte{2}, Description: "tea", Expiry: time.Hour, FinalCLTVDelta: 40,
-		Features: wire.Features{}.Require(wire.VarOnionOptin, wire.PaymentSecret),
+		Features: features,
 	}, func(signed []byte) ([]byte, error) {
 		return ecdsa.SignCompact(keyOf(3), chainhash.HashB(signed), true), nil
 	})
 	require.NoError(t, err)
 	return text
+}
+
+// TestInvoiceThatTakesOnePart: who does not offer basic_mpp is sent one part (BOLT 4, "Basic Multi-Part Payments").
+func TestInvoiceThatTakesOnePart(t *testing.T) {
+	t.Parallel()
+	node := &fakePayments{all: []*pb.Payment{aPayment(t)}}
+	r := &router{server: newLightning(t, Node{Payments: node}).server}
+	for _, parts := range []uint32{0, 16} {
+		require.NoError(t, r.SendPaymentV2(&routerrpc.SendPaymentRequest{
+			PaymentRequest: requestWith(t, 5_000, time.Now(), wire.Features{}.Require(wire.VarOnionOptin, wire.PaymentSecret)),
+			MaxParts:       parts,
+		}, &sink[lnrpc.Payment]{ctx: t.Context()}))
+		require.Equal(t, uint32(1), node.paid[len(node.paid)-1].GetMaxParts())
+	}
 }
 
 func TestSendPayment(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"stormcell/messages/lnrpc/routerrpc"
 	pb "stormcell/messages/payment"
 	"stormcell/peer/bolt11"
+	"stormcell/peer/wire"
 )
 
 const (
@@ -155,6 +156,9 @@ func (s *router) fromInvoice(r *routerrpc.SendPaymentRequest, want *pb.Request, 
 	want.AmountMsat = max(want.AmountMsat, uint64(i.Amount))
 	want.FinalDelta, want.Invoice = i.FinalCLTVDelta, r.PaymentRequest
 	want.Payee = &pb.Payee{Node: i.Payee.SerializeCompressed(), Secret: i.PaymentSecret[:], Metadata: i.Metadata}
+	if !i.Features.Offers(wire.BasicMPP) {
+		want.MaxParts = 1
+	}
 	return i.PaymentHash, nil
 }
 
