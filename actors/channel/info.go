@@ -59,6 +59,7 @@ type Info struct {
 	// Confirmations of the funding transaction as far as seen, and as wanted; ForgetIn is in how many blocks a channel
 	// that the peer opened is forgotten if it still has none.
 	Confirmations, ConfirmationsWanted uint32
+	ConfirmedAt                        uint32 // height of its block; zero while none was seen
 	ForgetIn                           uint32
 
 	// ClosesByUs says that we have said where our funds go when the channel closes together with the peer.
@@ -120,13 +121,34 @@ func (i *Info) describe(c *Commitments) {
 	i.Outpoint, i.ChannelID = a.Funding.Outpoint, c.ChannelID
 	i.Local, i.Remote, i.Sent, i.Received = t.balance[Local], t.balance[Remote], c.Sent, c.Received
 	i.FeeRate, i.Updates, i.CommitFee = t.rate, c.LocalNumber, bolt3.BaseFee(t.rate, t.untrimmed)
-	i.CommitWeight = bolt3.CommitmentWeight + bolt3.HTLCOutputWeight*lntypes.WeightUnit(t.untrimmed)
+	i.CommitWeight = t.weight(c.pays(), c.Terms[Local].DustLimit)
 	c.walk(a, localLatest, func(h *HTLC) {
 		i.Unsettled += h.Amount
 		i.HTLCs = append(i.HTLCs, HTLCInfo{
 			Incoming: h.By == Remote, ID: h.ID, Amount: h.Amount, PaymentHash: h.PaymentHash, Expiry: h.Expiry,
 		})
 	})
+}
+
+// weight is what a commitment with a dust limit weighs. Where a side has too little for an output there is none, and no anchor
+// either unless there are HTLCs (BOLT 3, "Commitment Transaction Construction").
+func (t *tally) weight(payer Side, dustLimit btcutil.Amount) lntypes.WeightUnit {
+	outputs := t.untrimmed
+	for _, s := range []Side{Local, Remote} {
+		balance := t.balance[s]
+		if s == payer {
+			balance -= min(balance, cost(t.rate, t.untrimmed))
+		}
+		missing := balance.ToSatoshis() < dustLimit
+		if missing {
+			outputs--
+		}
+		if missing && t.untrimmed == 0 {
+			outputs--
+		}
+	}
+	// An output of a side, an anchor, and an HTLC's pay all to a witness script's hash: they are of one size.
+	return bolt3.CommitmentWeight + bolt3.HTLCOutputWeight*lntypes.WeightUnit(outputs)
 }
 
 // HTLCInfo describes an HTLC that is in the channel.
@@ -166,5 +188,5 @@ type ClosedInfo struct {
 	Reason    string // for people; may be empty
 	ClosingTx chainhash.Hash
 	Height    uint32            // at which we knew that it is gone for good
-	Settled   wire.MilliSatoshi // our balance at the end
+	Settled   wire.MilliSatoshi // what the closing transaction gives us
 }

@@ -208,6 +208,7 @@ func TestLiveCloseTogether(t *testing.T) {
 				spent, err := nodes[1-i].channels.AwaitSpent(t.Context(), info.Outpoint)
 				require.NoError(t, err)
 				w.mine(5)
+				var settled wire.MilliSatoshi
 				for _, n := range nodes {
 					w.until("the channel is gone", func() bool {
 						infos, err := n.channels.List(t.Context())
@@ -220,9 +221,12 @@ func TestLiveCloseTogether(t *testing.T) {
 					require.Equal(t, channel.ClosedTogether, closed[0].Kind)
 					require.Equal(t, spent, closed[0].ClosingTx)
 					require.Equal(t, info.Outpoint, closed[0].Outpoint)
+					settled += closed[0].Settled
 					require.ErrorIs(t, n.channels.Close(t.Context(), info.Outpoint, channel.CloseRequest{}), channel.ErrNoChannel)
 					n.stop()
 				}
+				require.Less(t, settled, wire.MilliSatoshi(1_000_000_000), "somebody pays the fee")
+				require.Greater(t, settled, wire.MilliSatoshi(999_000_000))
 			})
 		}
 	}

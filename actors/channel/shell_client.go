@@ -129,7 +129,7 @@ func infoOf(entry *registrypb.Channel, err error) Info {
 func (s *Shell) seen(info Info) Info {
 	m := s.member(info.Address)
 	if at, height := m.seenAt.Load(), s.Desk.Height(); at > 0 && height >= at {
-		info.Confirmations = height - at + 1
+		info.Confirmations, info.ConfirmedAt = height-at+1, at
 	}
 	if closings := m.closings.Load(); closings != nil {
 		info.ClosingTxs = append(info.ClosingTxs, *closings...)

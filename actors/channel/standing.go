@@ -1,6 +1,10 @@
 package channel
 
 import (
+	"bytes"
+
+	"github.com/btcsuite/btcd/btcutil"
+	btcwire "github.com/btcsuite/btcd/wire"
 	"google.golang.org/protobuf/proto"
 
 	pb "stormcell/messages/channel"
@@ -85,7 +89,17 @@ func (t *turn) ending() *registry.Ending {
 	}
 	if spent, ok := t.m.Body.(FundingSpent); ok {
 		txid := spent.Tx.TxHash()
-		out.ClosingTxid, out.SettledMsat = txid[:], uint64(t.c.Active[0].Balance[Local])
+		out.ClosingTxid, out.SettledMsat = txid[:], uint64(msat(paidTo(spent.Tx, t.shutdown.GetLocalScript())))
 	}
 	return out
+}
+
+// paidTo is what a transaction pays to a script.
+func paidTo(tx *btcwire.MsgTx, script []byte) (sum btcutil.Amount) {
+	for _, out := range tx.TxOut {
+		if bytes.Equal(out.PkScript, script) {
+			sum += btcutil.Amount(out.Value)
+		}
+	}
+	return sum
 }

@@ -60,6 +60,7 @@ func pendingOpen(
 	return &lnrpc.PendingChannelsResponse_PendingOpenChannel{
 		Channel: described, CommitFee: int64(c.CommitFee), CommitWeight: int64(c.CommitWeight), FeePerKw: int64(c.FeeRate),
 		FundingExpiryBlocks:      int32(min(c.ForgetIn, math.MaxInt32)),
+		ConfirmationHeight:       c.ConfirmedAt,
 		ConfirmationsUntilActive: c.ConfirmationsWanted - min(c.Confirmations, c.ConfirmationsWanted),
 	}
 }

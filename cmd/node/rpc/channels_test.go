@@ -124,7 +124,9 @@ func TestChannelsAreInOneList(t *testing.T) {
 	node := &fakeChannels{all: []channel.Info{
 		inPhase(pb.Phase_WAIT_ACCEPT, nil), inPhase(pb.Phase_WAIT_FUNDING, nil), inPhase(pb.Phase_WAIT_FUNDING_SIGNED, nil),
 		inPhase(pb.Phase_WAIT_FUNDING_CREATED, nil),
-		inPhase(pb.Phase_WAIT_CONFIRMED, func(c *channel.Info) { c.Confirmations, c.ConfirmationsWanted, c.ForgetIn = 1, 3, 2000 }),
+		inPhase(pb.Phase_WAIT_CONFIRMED, func(c *channel.Info) {
+			c.Confirmations, c.ConfirmedAt, c.ConfirmationsWanted, c.ForgetIn = 1, 700, 3, 2000
+		}),
 		inPhase(pb.Phase_WAIT_READY, nil), inPhase(pb.Phase_NORMAL, nil), inPhase(pb.Phase_SHUTTING_DOWN, nil),
 		inPhase(pb.Phase_AGREED, published), inPhase(pb.Phase_CLOSING, published),
 		inPhase(pb.Phase_CLOSING, func(c *channel.Info) { confirmed(c); c.Outpoint.Index = 99 }),
@@ -152,6 +154,7 @@ func TestChannelsAreInOneList(t *testing.T) {
 	require.Equal(t, points(pb.Phase_WAIT_CONFIRMED)[0], opening.Channel.ChannelPoint)
 	require.Equal(t, uint32(2), opening.ConfirmationsUntilActive)
 	require.Equal(t, int32(2000), opening.FundingExpiryBlocks)
+	require.Equal(t, uint32(700), opening.ConfirmationHeight)
 	require.Equal(t, lnrpc.Initiator_INITIATOR_LOCAL, opening.Channel.Initiator)
 	require.Equal(t, int64(22), opening.Channel.LocalChanReserveSat)
 	require.Len(t, pending.WaitingCloseChannels, 2)
