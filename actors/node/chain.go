@@ -9,6 +9,7 @@ import (
 
 	"stormcell/actors/durable"
 	"stormcell/actors/onchain"
+	"stormcell/actors/registry"
 	"stormcell/actors/wallet"
 	"stormcell/chain/backend"
 	chainwallet "stormcell/chain/wallet"
@@ -24,6 +25,7 @@ type chainSide struct {
 	runtime durable.Runtime
 	desk    *onchain.Desk
 	shell   *wallet.Shell
+	closing func(context.Context) (int, error) // how many channels may have to be closed at our cost
 	stop    context.CancelFunc
 	ended   chan struct{} // closed when the desk has ended
 	failed  chan error
@@ -35,13 +37,13 @@ func startChain(o Options, k *durable.Kernel) *chainSide {
 	ctx, stop := context.WithCancel(context.Background())
 	c := &chainSide{
 		backend: o.Backend, wallet: o.Wallet, runtime: durable.Wall{}, stop: stop,
-		ended: make(chan struct{}), failed: make(chan error, 1),
+		ended: make(chan struct{}), failed: make(chan error, 1), closing: registry.Client{Kernel: k}.Costly,
 	}
 	c.desk = onchain.NewDesk(onchain.Options{
 		Kernel: k, Backend: o.Backend, Runtime: c.runtime, FallbackFeeRate: o.FallbackFeeRate, Log: o.Log,
 	})
 	c.shell = wallet.NewShell(wallet.ShellOptions{
-		Kernel: k, Runtime: c.runtime, Desk: c.desk, Chain: o.Wallet, Log: o.Log,
+		Kernel: k, Runtime: c.runtime, Desk: c.desk, Chain: o.Wallet, Channels: c.closing, Log: o.Log,
 	})
 	go func() {
 		defer close(c.ended)
@@ -73,7 +75,7 @@ func (c *chainSide) close(ctx context.Context) error {
 
 // client asks the wallet.
 func (c *chainSide) client(k *durable.Kernel) wallet.Client {
-	return wallet.Client{Kernel: k, Desk: c.desk, Chain: c.wallet}
+	return wallet.Client{Kernel: k, Desk: c.desk, Chain: c.wallet, Channels: c.closing}
 }
 
 // noteTip keeps when the tip was found, as its miner says.

@@ -29,6 +29,18 @@ func (c Client) Roster(ctx context.Context) ([]*pb.Channel, error) {
 	return ask[[]*pb.Channel](ctx, c, Roster{})
 }
 
+// Costly is how many channels may have to be closed at our cost: those that have a funding, and those that we are opening.
+func (c Client) Costly(ctx context.Context) (int, error) {
+	roster, err := c.Roster(ctx)
+	count := 0
+	for _, channel := range roster {
+		if channel.GetOpener() || hadFunding(channel) {
+			count++
+		}
+	}
+	return count, err
+}
+
 // Gone gives every channel that is gone and had a funding, oldest first.
 func (c Client) Gone(ctx context.Context) ([]*pb.Channel, error) {
 	var all []*pb.Channel

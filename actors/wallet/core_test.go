@@ -39,6 +39,8 @@ type script struct {
 	core  Core
 	state *State
 	coins []chainwallet.Coin
+	// reserve is what must stay in the wallet.
+	reserve btcutil.Amount
 
 	pending []any // effects that were released and not answered: Look, Sign
 	sent    []durable.Envelope
@@ -101,7 +103,7 @@ func (s *script) answer(i int) {
 	s.pending = append(s.pending[:i:i], s.pending[i+1:]...)
 	switch e := e.(type) {
 	case Look:
-		require.NoError(s.t, s.step("", Looked{Look: e, Coins: s.coins, Tip: tip, ChangeScript: changeScript(e.Change)}))
+		require.NoError(s.t, s.step("", Looked{Look: e, Coins: s.coins, Reserve: s.reserve, Tip: tip, ChangeScript: changeScript(e.Change)}))
 	case Sign:
 		require.NoError(s.t, s.step("", SignedTx{Sign: e, Tx: signedTx(e)}))
 	}
@@ -306,6 +308,56 @@ func TestPaymentsThatCannotBe(t *testing.T) {
 	require.Empty(t, s.state.drafts)
 	require.Empty(t, s.state.leases())
 	require.Zero(t, s.state.next[changeBranch])
+}
+
+// TestReserveStays: what may be needed to close channels is neither sent away nor put into another channel.
+func TestReserveStays(t *testing.T) {
+	t.Parallel()
+	require.Zero(t, reserveFor(0))
+	require.EqualValues(t, 30_000, reserveFor(3))
+	require.EqualValues(t, 100_000, reserveFor(11))
+	for name, c := range map[string]struct {
+		send Send
+		left btcutil.Amount // -1: it is refused
+	}{
+		"little":     {pay(50_000), 49_000},
+		"too much":   {pay(95_000), -1},
+		"everything": {func() Send { p := pay(0); p.All = true; return p }(), 20_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t, 100_000)
+			s.reserve = 20_000
+			require.NoError(t, s.step("", c.send))
+			s.settle()
+			if c.left < 0 {
+				require.Empty(t, s.state.leases())
+				require.Empty(t, publications(s.others))
+				return
+			}
+			tx := publications(s.others)[0].Tx
+			require.Len(t, tx.TxOut, 2)
+			change := tx.TxOut[0].Value
+			if bytes.Equal(tx.TxOut[0].PkScript, c.send.Payment.Outputs[0].PkScript) {
+				change = tx.TxOut[1].Value
+			}
+			require.InDelta(t, int64(c.left), change, 1_000)
+			require.GreaterOrEqual(t, change, int64(s.reserve))
+		})
+	}
+	s := newScript(t, 15_000)
+	s.reserve = 20_000
+	all := pay(0)
+	all.All = true
+	require.NoError(t, s.step("", all))
+	s.settle()
+	require.Empty(t, s.state.leases())
+
+	s = newScript(t, 100_000)
+	s.reserve = 10_000
+	require.NoError(t, s.step("channel/1", wanted(95_000)))
+	s.settle()
+	require.Empty(t, s.state.leases())
+	require.Contains(t, s.sent[0].Body.(*channelpb.FundingRefused).GetReason(), "10000 sat must stay there")
 }
 
 func TestAddressesAreGivenOnce(t *testing.T) {

@@ -2,6 +2,7 @@ package wallet
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/btcsuite/btcd/btcutil"
@@ -62,9 +63,14 @@ func (t *turn) looked(l Looked) {
 	switch {
 	case err != nil:
 	case l.Send != nil && l.Send.All:
-		payment, selection, err = chainwallet.Sweep(l.Coins, t.held(), l.Tip, t.Params, payment)
+		payment, selection, err = chainwallet.Sweep(l.Coins, t.held(), l.Tip, t.Params, payment, l.Reserve)
+		if errors.As(err, new(chainwallet.InsufficientFundsError)) && l.Reserve > 0 {
+			err = ReserveError{Reserve: l.Reserve}
+		}
 	default:
-		selection, err = chainwallet.Select(l.Coins, t.held(), l.Tip, t.Params, payment)
+		if selection, err = chainwallet.Select(l.Coins, t.held(), l.Tip, t.Params, payment); err == nil {
+			err = t.keepReserve(l, selection)
+		}
 	}
 	if err != nil {
 		t.failed(l.Draft, l.Asker, err)

@@ -97,7 +97,8 @@ type (
 	Looked struct {
 		Look
 		Coins        []chainwallet.Coin
-		Tip          uint32 // height
+		Reserve      btcutil.Amount // what must stay in the wallet
+		Tip          uint32         // height
 		ChangeScript []byte
 		Err          error // no coins could be looked at
 	}

@@ -30,7 +30,9 @@ type ShellOptions struct {
 	Runtime durable.Runtime
 	Desk    *onchain.Desk
 	Chain   *chainwallet.Wallet
-	Log     *slog.Logger
+	// Channels is how many channels there are whose closing may have to be paid for.
+	Channels func(context.Context) (int, error)
+	Log      *slog.Logger
 }
 
 // Shell is the world of the wallet: it carries out what the wallet releases, on chain/wallet and the desk.
@@ -42,11 +44,15 @@ type Shell struct {
 	working  sync.WaitGroup
 	stopped  chan struct{}
 	stop     sync.Once
+	ctx      context.Context // ends with stopped
+	cancel   context.CancelFunc
 }
 
 // NewShell makes the world of a kernel's wallet.
 func NewShell(o ShellOptions) *Shell {
-	return &Shell{ShellOptions: o, attended: make(chan struct{}), stopped: make(chan struct{})}
+	s := &Shell{ShellOptions: o, attended: make(chan struct{}), stopped: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
 }
 
 // Follow lets the wallet follow the chain, once the addresses that were given out are known, and returns then. After an error it
@@ -84,7 +90,10 @@ func (s *Shell) lookForAddresses() {
 
 // Close waits until nothing works on the chain's wallet any more.
 func (s *Shell) Close() {
-	s.stop.Do(func() { close(s.stopped) })
+	s.stop.Do(func() {
+		close(s.stopped)
+		s.cancel()
+	})
 	s.working.Wait()
 }
 
@@ -127,6 +136,12 @@ func (s *Shell) look(l Look) Looked {
 		return answer
 	}
 	answer.Tip = at.Height
+	channels, err := s.Channels(s.ctx)
+	if err != nil {
+		answer.Err = fmt.Errorf("count the channels: %w", err)
+		return answer
+	}
+	answer.Reserve = reserveFor(channels)
 	if answer.Coins, answer.Err = s.Chain.Coins(); answer.Err != nil {
 		return answer
 	}

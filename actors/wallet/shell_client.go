@@ -22,6 +22,8 @@ type Client struct {
 	Kernel *durable.Kernel
 	Desk   *onchain.Desk
 	Chain  *chainwallet.Wallet
+	// Channels is how many channels there are whose closing may have to be paid for.
+	Channels func(context.Context) (int, error)
 }
 
 // Coins are all of a wallet at one moment.
@@ -29,6 +31,8 @@ type Coins struct {
 	Coins []chainwallet.Coin
 	// Leases are the coins that are set aside; also those of transactions that spend them already.
 	Leases []Lease
+	// Reserve is what must stay in the wallet to pay for closing channels.
+	Reserve btcutil.Amount
 	// Tip is the block up to which the wallet has seen the chain, and Synced whether that was the tip of the best chain.
 	Tip    backend.BlockRef
 	Synced bool
@@ -59,8 +63,12 @@ func (c Client) Coins(ctx context.Context) (Coins, error) {
 	if err != nil {
 		return Coins{}, err
 	}
+	channels, err := c.Channels(ctx)
+	if err != nil {
+		return Coins{}, fmt.Errorf("count the channels: %w", err)
+	}
 	tip, synced := c.Chain.SyncedTo()
-	return Coins{Coins: coins, Leases: leases, Tip: tip, Synced: synced}, nil
+	return Coins{Coins: coins, Leases: leases, Reserve: reserveFor(channels), Tip: tip, Synced: synced}, nil
 }
 
 // Balance is what the coins are worth.

@@ -81,9 +81,12 @@ func Select(coins []Coin, leases *Leases, tip uint32, params *chaincfg.Params, p
 	}
 }
 
-// Sweep is the payment of all coins to the one output of p, whose value it sets, and how it is paid. Which coins these are is as
-// for Select, and so are the refusals.
-func Sweep(coins []Coin, leases *Leases, tip uint32, params *chaincfg.Params, p Payment) (Payment, Selection, error) {
+// Sweep is the payment of all coins to the one output of p, whose value it sets, and how it is paid. What is to be kept comes back
+// as change; 0 is nothing, and less than an output may have is not allowed. Which coins these are is as for Select, and so are the
+// refusals.
+func Sweep(
+	coins []Coin, leases *Leases, tip uint32, params *chaincfg.Params, p Payment, keep btcutil.Amount,
+) (Payment, Selection, error) {
 	if err := p.validateRate(); err != nil {
 		return Payment{}, Selection{}, err
 	}
@@ -92,13 +95,13 @@ func Sweep(coins []Coin, leases *Leases, tip uint32, params *chaincfg.Params, p 
 	}
 	usable := p.usable(coins, leases, tip, params)
 	script := p.Outputs[0].PkScript
-	weight := p.weight(usable, false)
+	weight := p.weight(usable, keep > 0)
 	fee, available, least := p.FeeRate.Fee(weight), sum(usable), bolt3.DustThreshold(script)
-	if available-fee < least {
-		return Payment{}, Selection{}, InsufficientFundsError{Needed: fee + least, Available: available}
+	if available-fee-keep < least {
+		return Payment{}, Selection{}, InsufficientFundsError{Needed: fee + least + keep, Available: available}
 	}
-	p.Outputs = []*wire.TxOut{wire.NewTxOut(int64(available-fee), script)}
-	return p, Selection{Inputs: usable, Fee: fee, Weight: weight}, nil
+	p.Outputs = []*wire.TxOut{wire.NewTxOut(int64(available-fee-keep), script)}
+	return p, Selection{Inputs: usable, Change: keep, Fee: fee, Weight: weight}, nil
 }
 
 // usable are the coins that the payment may spend, the largest first.

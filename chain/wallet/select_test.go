@@ -168,7 +168,7 @@ func TestSweepLeavesNothing(t *testing.T) {
 	var leases wallet.Leases
 	require.NoError(t, leases.Add("x", leased.OutPoint))
 	p := payment(0)
-	swept, selection, err := wallet.Sweep([]wallet.Coin{coin(1, 10_000), coin(2, 20_000), leased, dust}, &leases, tip, regtest, p)
+	swept, selection, err := wallet.Sweep([]wallet.Coin{coin(1, 10_000), coin(2, 20_000), leased, dust}, &leases, tip, regtest, p, 0)
 	require.NoError(t, err)
 	require.Len(t, selection.Inputs, 2)
 	require.Zero(t, selection.Change)
@@ -176,16 +176,21 @@ func TestSweepLeavesNothing(t *testing.T) {
 	require.EqualValues(t, 30_000-selection.Fee, swept.Outputs[0].Value)
 	require.Zero(t, p.Outputs[0].Value, "the argument is not changed")
 
-	_, _, err = wallet.Sweep([]wallet.Coin{leased, dust}, &leases, tip, regtest, p)
+	swept, selection, err = wallet.Sweep([]wallet.Coin{coin(1, 10_000), coin(2, 20_000)}, nil, tip, regtest, p, 12_000)
+	require.NoError(t, err)
+	require.EqualValues(t, 12_000, selection.Change)
+	require.EqualValues(t, 30_000-12_000-selection.Fee, swept.Outputs[0].Value)
+
+	_, _, err = wallet.Sweep([]wallet.Coin{leased, dust}, &leases, tip, regtest, p, 0)
 	requireInsufficient(t, err)
-	_, _, err = wallet.Sweep([]wallet.Coin{coin(1, 500)}, &leases, tip, regtest, p)
+	_, _, err = wallet.Sweep([]wallet.Coin{coin(1, 500)}, &leases, tip, regtest, p, 0)
 	missing := requireInsufficient(t, err)
 	require.EqualValues(t, 500, missing.Available)
 	require.Greater(t, missing.Needed, missing.Available)
 	p.FeeRate = 1
-	_, _, err = wallet.Sweep([]wallet.Coin{coin(1, 10_000)}, nil, tip, regtest, p)
+	_, _, err = wallet.Sweep([]wallet.Coin{coin(1, 10_000)}, nil, tip, regtest, p, 0)
 	require.ErrorIs(t, err, wallet.ErrFeeRateOutOfBounds)
-	_, _, err = wallet.Sweep([]wallet.Coin{coin(1, 10_000)}, nil, tip, regtest, wallet.Payment{FeeRate: 500})
+	_, _, err = wallet.Sweep([]wallet.Coin{coin(1, 10_000)}, nil, tip, regtest, wallet.Payment{FeeRate: 500}, 0)
 	require.ErrorIs(t, err, wallet.ErrNothingToPay)
 }
 

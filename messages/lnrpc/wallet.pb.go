@@ -308,8 +308,10 @@ type WalletBalanceResponse struct {
 	AccountBalance map[string]*WalletAccountBalance `protobuf:"bytes,4,rep,name=account_balance,json=accountBalance,proto3" json:"account_balance,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// locked_balance is set aside, for channels that are being opened say.
 	LockedBalance int64 `protobuf:"varint,5,opt,name=locked_balance,json=lockedBalance,proto3" json:"locked_balance,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// reserved_balance_anchor_chan must stay in the wallet, to pay for closing channels. It is part of the other figures.
+	ReservedBalanceAnchorChan int64 `protobuf:"varint,6,opt,name=reserved_balance_anchor_chan,json=reservedBalanceAnchorChan,proto3" json:"reserved_balance_anchor_chan,omitempty"`
+	unknownFields             protoimpl.UnknownFields
+	sizeCache                 protoimpl.SizeCache
 }
 
 func (x *WalletBalanceResponse) Reset() {
@@ -373,6 +375,13 @@ func (x *WalletBalanceResponse) GetAccountBalance() map[string]*WalletAccountBal
 func (x *WalletBalanceResponse) GetLockedBalance() int64 {
 	if x != nil {
 		return x.LockedBalance
+	}
+	return 0
+}
+
+func (x *WalletBalanceResponse) GetReservedBalanceAnchorChan() int64 {
+	if x != nil {
+		return x.ReservedBalanceAnchorChan
 	}
 	return 0
 }
@@ -1253,13 +1262,14 @@ const file_messages_lnrpc_wallet_proto_rawDesc = "" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\"M\n" +
 	"\x14WalletBalanceRequest\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x1b\n" +
-	"\tmin_confs\x18\x02 \x01(\x05R\bminConfs\"\xfc\x02\n" +
+	"\tmin_confs\x18\x02 \x01(\x05R\bminConfs\"\xbd\x03\n" +
 	"\x15WalletBalanceResponse\x12#\n" +
 	"\rtotal_balance\x18\x01 \x01(\x03R\ftotalBalance\x12+\n" +
 	"\x11confirmed_balance\x18\x02 \x01(\x03R\x10confirmedBalance\x12/\n" +
 	"\x13unconfirmed_balance\x18\x03 \x01(\x03R\x12unconfirmedBalance\x12Y\n" +
 	"\x0faccount_balance\x18\x04 \x03(\v20.lnrpc.WalletBalanceResponse.AccountBalanceEntryR\x0eaccountBalance\x12%\n" +
-	"\x0elocked_balance\x18\x05 \x01(\x03R\rlockedBalance\x1a^\n" +
+	"\x0elocked_balance\x18\x05 \x01(\x03R\rlockedBalance\x12?\n" +
+	"\x1creserved_balance_anchor_chan\x18\x06 \x01(\x03R\x19reservedBalanceAnchorChan\x1a^\n" +
 	"\x13AccountBalanceEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x121\n" +
 	"\x05value\x18\x02 \x01(\v2\x1b.lnrpc.WalletAccountBalanceR\x05value:\x028\x01\"t\n" +

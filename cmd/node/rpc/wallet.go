@@ -70,7 +70,7 @@ func (l *lightning) WalletBalance(
 	}
 	return &lnrpc.WalletBalanceResponse{
 		TotalBalance: int64(confirmed + unconfirmed), ConfirmedBalance: int64(confirmed),
-		UnconfirmedBalance: int64(unconfirmed), LockedBalance: int64(locked),
+		UnconfirmedBalance: int64(unconfirmed), LockedBalance: int64(locked), ReservedBalanceAnchorChan: int64(all.Reserve),
 		AccountBalance: map[string]*lnrpc.WalletAccountBalance{
 			theAccount: {ConfirmedBalance: int64(confirmed), UnconfirmedBalance: int64(unconfirmed)},
 		},

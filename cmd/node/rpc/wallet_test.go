@@ -67,9 +67,12 @@ func TestNewAddress(t *testing.T) {
 
 func TestWalletBalance(t *testing.T) {
 	t.Parallel()
-	l := newLightning(t, Node{Wallet: &fakeWallet{coins: someCoins()}})
+	all := someCoins()
+	all.Reserve = 20_000
+	l := newLightning(t, Node{Wallet: &fakeWallet{coins: all}})
 	answer, err := l.WalletBalance(t.Context(), &lnrpc.WalletBalanceRequest{})
 	require.NoError(t, err)
+	require.Equal(t, int64(20_000), answer.ReservedBalanceAnchorChan)
 	require.Equal(t, int64(1011), answer.ConfirmedBalance)
 	require.Equal(t, int64(100), answer.UnconfirmedBalance)
 	require.Equal(t, int64(1111), answer.TotalBalance)
