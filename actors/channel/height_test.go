@@ -63,3 +63,27 @@ func TestAddsDoNotWaitForeverForTheHeight(t *testing.T) {
 	require.Contains(t, refused[0].Body.(*pb.HTLCRefused).GetReason(), "height")
 	require.Empty(t, h.inbox)
 }
+
+// TestASignatureBeforeTheHeightCarriesNoAdds: what is signed because of the peer takes nothing out of the inbox that is not in it.
+func TestASignatureBeforeTheHeightCarriesNoAdds(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, newFixture())
+	h := p.hosts[0]
+	known := h.height
+	h.height = 0
+	h.restart()
+	p.connect()
+	p.add(0, 1_000_000)
+	signed := h.state.c.RemoteNumber
+	p.add(1, 2_000_000)
+	p.rest()
+	require.Greater(t, h.state.c.RemoteNumber, signed)
+	require.Len(t, h.state.waiting, 1)
+	require.Len(t, h.inbox, 1)
+
+	h.tell(Height{Height: known})
+	p.rest()
+	require.Len(t, p.pending[1], 1)
+	require.Empty(t, h.inbox)
+	p.finish()
+}

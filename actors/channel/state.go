@@ -106,8 +106,11 @@ func recovered(p *pb.Snapshot) (*State, error) {
 	return s, r.err
 }
 
-// refs are the inbox entries of the adds that wait.
+// refs are the inbox entries of the adds that the next signature carries: all that wait, once the height is known.
 func (s *State) refs() []durable.Ref {
+	if s.height == 0 {
+		return nil
+	}
 	refs := make([]durable.Ref, len(s.waiting))
 	for i, w := range s.waiting {
 		refs[i] = w.ref
@@ -141,7 +144,9 @@ func (s *State) apply(event proto.Message) {
 	case *pb.CommitmentSigned:
 		s.c.SignedAfter, s.c.Awaiting = s.c.LocalNumber, true
 		s.c.advance(weSigned)
-		s.waiting, s.patience = nil, nil // in replay nothing waits
+		if s.height > 0 { // else none of them is proposed
+			s.waiting, s.patience = nil, nil // in replay nothing waits
+		}
 	case *pb.CommitmentReceived:
 		s.c.received(ev)
 		s.batchSize, s.batch = 0, nil
