@@ -91,6 +91,8 @@ func paymentRefused(err error) error {
 		return status.Error(codes.FailedPrecondition, payment.ErrTooManyAttempts.Error())
 	case errors.Is(err, payment.ErrNoChain):
 		return status.Error(codes.Unavailable, payment.ErrNoChain.Error())
+	case errors.Is(err, payment.ErrTooSlow):
+		return status.Error(codes.ResourceExhausted, payment.ErrTooSlow.Error())
 	case errors.Is(err, payment.ErrBadRequest):
 		return status.Error(codes.InvalidArgument, err.Error())
 	}

@@ -273,7 +273,7 @@ func TestSendPaymentRefusals(t *testing.T) {
 	for err, want := range map[error]codes.Code{
 		payment.ErrPaid: codes.AlreadyExists, payment.ErrInFlight: codes.AlreadyExists, payment.ErrNotFound: codes.NotFound,
 		payment.ErrBadRequest: codes.InvalidArgument, payment.ErrTooManyAttempts: codes.FailedPrecondition,
-		payment.ErrNoChain: codes.Unavailable,
+		payment.ErrNoChain: codes.Unavailable, payment.ErrTooSlow: codes.ResourceExhausted,
 	} {
 		node.err = err
 		got := s.SendPaymentV2(&routerrpc.SendPaymentRequest{PaymentRequest: invoice}, &sink[lnrpc.Payment]{ctx: t.Context()})
