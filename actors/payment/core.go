@@ -146,7 +146,7 @@ func (t *turn) done() durable.Outcome {
 	}
 	t.out.Events = []proto.Message{t.p}
 	t.out.Release = append(t.out.Release, Changed{t.p})
-	if t.out.Done = StatusOf(t.p) != pb.Status_IN_FLIGHT; t.out.Done || t.begun {
+	if t.out.Done = StatusOf(t.p) != pb.Status_IN_FLIGHT; (t.out.Done || t.begun) && !t.p.GetDeleted() {
 		t.out.Put = append(t.out.Put, listed(t.env.Self(), t.p))
 	}
 	return t.out

@@ -2,6 +2,7 @@ package payment
 
 import (
 	"errors"
+	"maps"
 	"testing"
 	"time"
 
@@ -122,6 +123,22 @@ func TestDeletedPaymentIsNeverPaidAgain(t *testing.T) {
 	require.Len(t, s.columns, 1, "its number is not given out again")
 	s.does(View{})
 	require.ErrorIs(t, s.refused, ErrNotFound)
+	s.does(want)
+	require.ErrorIs(t, s.refused, ErrPaid)
+}
+
+// TestLateSettleOfADeletedPayment: it counts, and brings nothing back into the list.
+func TestLateSettleOfADeletedPayment(t *testing.T) {
+	s := newScript(t)
+	want := pay(1_000)
+	want.Found = &Found{Routes: over(1_000)}
+	s.does(want)
+	s.does(failedShard(1, says(1, 0x400f)))
+	s.does(Delete{})
+	require.NoError(t, s.refused)
+	left := maps.Clone(s.columns)
+	s.does(settledShard(1))
+	require.Equal(t, left, s.columns)
 	s.does(want)
 	require.ErrorIs(t, s.refused, ErrPaid)
 }
