@@ -90,7 +90,7 @@ func (n *Node) register(o Options) error {
 	return errors.Join(
 		durable.Register(n.Kernel, peerbook.Kind(), peerbook.Core{Self: self}),
 		durable.Register(n.Kernel, wallet.Kind(), wallet.Core{Params: o.Network}),
-		durable.Register(n.Kernel, registry.Kind(), registry.Core{Limits: o.Pending}),
+		durable.Register(n.Kernel, registry.Kind(), registry.Core{Limits: o.Pending, Doubt: o.Doubt}),
 		durable.Register(n.Kernel, channel.Kind(), &channel.Core{
 			Signer: o.Signer, Policy: channel.DefaultPolicy(), Registry: registry.Address, Resolver: resolver,
 			Doubt: o.Doubt, AliasKey: aliases,

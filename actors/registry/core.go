@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"time"
@@ -18,7 +19,16 @@ import (
 const gonePrefix = "registry/gone/"
 
 // Core is the logic of the registry.
-type Core struct{ Limits Limits }
+type Core struct {
+	Limits Limits
+	// Doubt numbers the last doubt about the node's data, 0 for none. An old copy does not know which indexes were given out
+	// after it was made, and two channels with one index would share their revocation secrets: the first index under a new
+	// doubt is far from the last.
+	Doubt uint64
+}
+
+// leaps bound how far away that is: a chance of one in millions to land on a stretch that was in use, and room for hundreds.
+const minLeap, maxLeap = 1 << 16, 1 << 24
 
 var _ durable.Core[*State] = Core{}
 
@@ -32,7 +42,7 @@ func (Core) Recover(_ durable.Address, snapshot proto.Message) (*State, error) {
 		return s, nil
 	}
 	stored := snapshot.(*pb.Registry)
-	s.next, s.gone = stored.GetNextIndex(), stored.GetGone()
+	s.next, s.gone, s.doubt = stored.GetNextIndex(), stored.GetGone(), stored.GetDoubt()
 	for _, c := range stored.GetChannels() {
 		s.channels[c.GetKeyIndex()] = c
 	}
@@ -44,7 +54,7 @@ func (Core) Apply(s *State, event proto.Message) { s.apply(event) }
 
 // Snapshot implements durable.Core.
 func (Core) Snapshot(s *State) proto.Message {
-	return &pb.Registry{NextIndex: s.next, Gone: s.gone, Channels: s.roster()}
+	return &pb.Registry{NextIndex: s.next, Gone: s.gone, Doubt: s.doubt, Channels: s.roster()}
 }
 
 // Resume implements durable.Core: the registry has nothing to do by itself.
@@ -56,7 +66,7 @@ func (c Core) Decide(s *State, m durable.Message, env durable.Env) durable.Outco
 	case *pb.Channel:
 		return c.told(s, body, env.Now())
 	case Reserve:
-		return c.reserve(s, m, body, env.Now())
+		return c.reserve(s, m, body, env)
 	case Forgo:
 		return durable.Outcome{Stage: []proto.Message{&pb.Forgone{Index: body.Index}}}
 	case Find:
@@ -100,24 +110,35 @@ func (c Core) wasted(s *State, now time.Time) uint64 {
 }
 
 // reserve gives out the next key index.
-func (c Core) reserve(s *State, m durable.Message, want Reserve, now time.Time) durable.Outcome {
+func (c Core) reserve(s *State, m durable.Message, want Reserve, env durable.Env) durable.Outcome {
+	index := c.next(s, env)
 	peers, all, taken := s.pending(&want)
 	switch {
-	case s.next == math.MaxInt32: // the last that a key can be derived for, unhardened (BIP 32)
+	case index >= math.MaxInt32: // the last that a key can be derived for, unhardened (BIP 32)
 		return durable.Outcome{Refuse: ErrExhausted}
 	case taken:
 		return durable.Outcome{Refuse: ErrTaken}
 	case !want.Opener && peers >= c.Limits.PerPeer:
 		return durable.Outcome{Refuse: ErrTooMany}
-	case !want.Opener && (all >= c.Limits.All || c.wasted(s, now) >= uint64(c.Limits.Waste)):
+	case !want.Opener && (all >= c.Limits.All || c.wasted(s, env.Now()) >= uint64(c.Limits.Waste)):
 		return durable.Outcome{Refuse: ErrFull}
 	}
-	out := answer(m, s.next)
-	out.Events = []proto.Message{&pb.IndexGiven{Index: s.next}}
+	out := answer(m, index)
+	out.Events = []proto.Message{&pb.IndexGiven{Index: index, Doubt: max(s.doubt, c.Doubt)}}
 	out.Stage = []proto.Message{&pb.Reserved{
-		Index: s.next, Peer: want.Peer[:], Opener: want.Opener, TemporaryId: want.TemporaryID[:],
+		Index: index, Peer: want.Peer[:], Opener: want.Opener, TemporaryId: want.TemporaryID[:],
 	}}
 	return out
+}
+
+// next is the index after the last, or one far behind it when this may be an old copy that does not know the last.
+func (c Core) next(s *State, env durable.Env) uint32 {
+	if c.Doubt <= s.doubt {
+		return s.next
+	}
+	var random [4]byte
+	env.Random(random[:])
+	return s.next + minLeap + binary.BigEndian.Uint32(random[:])%(maxLeap-minLeap)
 }
 
 // loaded answers who asked for channels that are gone.

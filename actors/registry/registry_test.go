@@ -46,8 +46,13 @@ type node struct {
 
 func start(t *testing.T, journal *persistence.Memory) *node {
 	t.Helper()
+	return startDoubting(t, journal, 0)
+}
+
+func startDoubting(t *testing.T, journal *persistence.Memory, doubt uint64) *node {
+	t.Helper()
 	k := durable.New(durable.Options{Journal: journal, World: nowhere{}, Log: slog.New(slog.DiscardHandler)})
-	core := registry.Core{Limits: registry.Limits{PerPeer: 2, All: 3, Waste: 5, Forgiveness: time.Hour}}
+	core := registry.Core{Limits: registry.Limits{PerPeer: 2, All: 3, Waste: 5, Forgiveness: time.Hour}, Doubt: doubt}
 	require.NoError(t, durable.Register(k, registry.Kind(), core))
 	require.NoError(t, durable.Register(k, durable.Kind{Name: "teller"}, teller{}))
 	require.NoError(t, k.Start())
@@ -105,6 +110,32 @@ func TestIndexesAreGivenOutOnce(t *testing.T) {
 	n = n.restart()
 	defer n.stop()
 	require.EqualValues(t, 2, n.given(1, 1, true))
+}
+
+// TestAnOldCopyGivesOutOtherIndexes: what a copy does not know, the original may have given out since; so may another copy.
+func TestAnOldCopyGivesOutOtherIndexes(t *testing.T) {
+	t.Parallel()
+	original := start(t, persistence.NewMemory())
+	require.EqualValues(t, 0, original.given(1, 2, true))
+	original.stop()
+	copied := func() *persistence.Memory { return original.journal.Crash(original.journal.Durable()) }
+
+	first, second := startDoubting(t, copied(), 1), startDoubting(t, copied(), 1)
+	defer second.stop()
+	index := first.given(1, 3, true)
+	require.Greater(t, index, uint32(50_000))
+	require.NotEqual(t, index, second.given(1, 4, true))
+	require.Equal(t, index+1, first.given(1, 5, true), "one leap for one doubt")
+	first.stop()
+	first = startDoubting(t, first.journal, 1)
+	require.Equal(t, index+2, first.given(1, 6, true), "also after a restart")
+	first.stop()
+	first = startDoubting(t, first.journal, 0)
+	require.Equal(t, index+3, first.given(1, 7, true), "and once the doubt is over")
+	first.stop()
+	first = startDoubting(t, first.journal, 2)
+	defer first.stop()
+	require.Greater(t, first.given(1, 8, true), index+50_000)
 }
 
 func TestPendingChannelsAreBounded(t *testing.T) {

@@ -17,6 +17,7 @@ type State struct {
 	next     uint32                 // key index
 	channels map[uint32]*pb.Channel // by key index, those that are not gone
 	gone     uint64                 // how many columns there are
+	doubt    uint64                 // the last that an index was given out under
 
 	// Staged: it ends with the incarnation.
 	reserved map[uint32]*pb.Reserved
@@ -32,7 +33,7 @@ func newState() *State {
 func (s *State) apply(event proto.Message) {
 	switch ev := event.(type) {
 	case *pb.IndexGiven:
-		s.next = ev.GetIndex() + 1
+		s.next, s.doubt = ev.GetIndex()+1, ev.GetDoubt()
 	case *pb.Channel:
 		delete(s.reserved, ev.GetKeyIndex())
 		if ev.GetStanding() != pb.Standing_GONE {

@@ -283,6 +283,7 @@ func (x *Ending) GetSettledMsat() uint64 {
 type IndexGiven struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Index         uint32                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	Doubt         uint64                 `protobuf:"varint,2,opt,name=doubt,proto3" json:"doubt,omitempty"` // about the node's data, as numbered when it was given out; 0 is none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -324,12 +325,20 @@ func (x *IndexGiven) GetIndex() uint32 {
 	return 0
 }
 
+func (x *IndexGiven) GetDoubt() uint64 {
+	if x != nil {
+		return x.Doubt
+	}
+	return 0
+}
+
 // Registry is the state as it is stored.
 type Registry struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	NextIndex     uint32                 `protobuf:"varint,1,opt,name=next_index,json=nextIndex,proto3" json:"next_index,omitempty"`
 	Channels      []*Channel             `protobuf:"bytes,2,rep,name=channels,proto3" json:"channels,omitempty"` // that are not gone, by key index
 	Gone          uint64                 `protobuf:"varint,3,opt,name=gone,proto3" json:"gone,omitempty"`        // how many of those with a funding there were
+	Doubt         uint64                 `protobuf:"varint,4,opt,name=doubt,proto3" json:"doubt,omitempty"`      // the last that an index was given out under
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -381,6 +390,13 @@ func (x *Registry) GetChannels() []*Channel {
 func (x *Registry) GetGone() uint64 {
 	if x != nil {
 		return x.Gone
+	}
+	return 0
+}
+
+func (x *Registry) GetDoubt() uint64 {
+	if x != nil {
+		return x.Doubt
 	}
 	return 0
 }
@@ -575,15 +591,17 @@ const file_messages_registry_registry_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12!\n" +
 	"\fclosing_txid\x18\x02 \x01(\fR\vclosingTxid\x12\x16\n" +
 	"\x06height\x18\x03 \x01(\rR\x06height\x12!\n" +
-	"\fsettled_msat\x18\x04 \x01(\x04R\vsettledMsat\"-\n" +
+	"\fsettled_msat\x18\x04 \x01(\x04R\vsettledMsat\"C\n" +
 	"\n" +
 	"IndexGiven\x12\x14\n" +
-	"\x05index\x18\x01 \x01(\rR\x05index:\t\xa2\xed\x18\x05\b\xe7\x01\x10\x01\"\x81\x01\n" +
+	"\x05index\x18\x01 \x01(\rR\x05index\x12\x14\n" +
+	"\x05doubt\x18\x02 \x01(\x04R\x05doubt:\t\xa2\xed\x18\x05\b\xe7\x01\x10\x01\"\x97\x01\n" +
 	"\bRegistry\x12\x1d\n" +
 	"\n" +
 	"next_index\x18\x01 \x01(\rR\tnextIndex\x127\n" +
 	"\bchannels\x18\x02 \x03(\v2\x1b.stormcell.registry.ChannelR\bchannels\x12\x12\n" +
-	"\x04gone\x18\x03 \x01(\x04R\x04gone:\t\xa2\xed\x18\x05\b\xe8\x01\x10\x01\"o\n" +
+	"\x04gone\x18\x03 \x01(\x04R\x04gone\x12\x14\n" +
+	"\x05doubt\x18\x04 \x01(\x04R\x05doubt:\t\xa2\xed\x18\x05\b\xe8\x01\x10\x01\"o\n" +
 	"\bReserved\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\rR\x05index\x12\x12\n" +
 	"\x04peer\x18\x02 \x01(\fR\x04peer\x12\x16\n" +
