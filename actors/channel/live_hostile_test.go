@@ -157,6 +157,44 @@ func TestLiveHostileOpenings(t *testing.T) {
 	w.undisturbed(a, b)
 }
 
+// TestLiveHangingUpWhileAChannelIsPrepared: who leaves at the worst moment takes no place with it.
+func TestLiveHangingUpWhileAChannelIsPrepared(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	place := w.newPlace(1).onDisk()
+	place.limits.PerPeer = 1
+	n := place.start()
+	defer n.stop()
+	w.until("the chain is known", func() bool {
+		s := n.stranger()
+		require.NoError(t, s.Send(openMessage(t)))
+		w.until("it is answered", func() bool { return s.accepted.Load()+s.refusals.Load() > 0 })
+		s.Close(context.Canceled)
+		return s.accepted.Load() == 1
+	})
+	key := newKey(t)
+	hello, err := wire.Encode(&wire.Init{Features: offered()})
+	require.NoError(t, err)
+	for range 60 {
+		link := n.dialAs(key)
+		open, err := wire.Encode(openMessage(t))
+		require.NoError(t, err)
+		for _, m := range [][]byte{hello, open} {
+			require.NoError(t, link.WriteMessage(m))
+			require.NoError(t, link.Flush())
+		}
+		_, err = link.ReadMessage() // the node's init: now it reads on
+		require.NoError(t, err)
+		require.NoError(t, link.Close())
+	}
+	w.until("there is room for a channel", func() bool {
+		s := n.strangerAs(key)
+		require.NoError(t, s.Send(openMessage(t)))
+		w.until("it is answered", func() bool { return s.accepted.Load()+s.refusals.Load() > 0 })
+		return s.accepted.Load() == 1
+	})
+}
+
 func heapInUse() uint64 {
 	var m runtime.MemStats
 	runtime.GC()

@@ -45,6 +45,8 @@ func (s *Shell) incoming(ctx context.Context, link *peerbook.Link, m *wire.OpenC
 	case errors.Is(err, registry.ErrTooMany), errors.Is(err, registry.ErrFull), errors.Is(err, registry.ErrTaken):
 		refuseWire(link, id, err)
 		return nil
+	case err != nil && ctx.Err() != nil:
+		return nil // the connection has ended
 	case err != nil:
 		s.Log.Warn("a channel that a peer wants cannot be prepared", "peer", link.Key, "error", err)
 		refuseWire(link, id, errNotNow)
@@ -67,13 +69,14 @@ type place struct {
 	*member
 }
 
-// prepare gives a new channel its place.
+// prepare gives a new channel its place. It waits for the answers even when nobody waits for the channel any more: a script or a
+// place that came too late would be lost, and a peer could have us lose as many as it likes.
 func (s *Shell) prepare(ctx context.Context, want registry.Reserve, capacity btcutil.Amount) (place, error) {
-	script, err := s.closeScript(ctx)
+	script, err := s.closeScript(context.WithoutCancel(ctx))
 	if err != nil {
 		return place{}, err
 	}
-	index, err := s.registry.Reserve(ctx, want)
+	index, err := s.registry.Reserve(context.WithoutCancel(ctx), want)
 	if err != nil {
 		s.giveBack(script)
 		return place{}, err
@@ -83,7 +86,12 @@ func (s *Shell) prepare(ctx context.Context, want registry.Reserve, capacity btc
 		TemporaryId: want.TemporaryID[:], CapacitySat: uint64(capacity),
 	})
 	m.script.Store(&script)
-	return place{index, script, m}, nil
+	p := place{index, script, m}
+	if ctx.Err() != nil {
+		s.cancel(p)
+		return place{}, fmt.Errorf("prepare a channel: %w", ctx.Err())
+	}
+	return p, nil
 }
 
 // begin asks a channel to begin over a connection. That may end at any moment: then the channel hears of it, whoever comes
