@@ -185,7 +185,20 @@ func (t *turn) pay(want Pay) durable.Outcome {
 	t.proceed()
 	out := t.done()
 	out.Release = append(out.Release, durable.Reply{To: t.m.Asker, Body: t.p})
+	if len(out.Send) > 0 {
+		out.Release = lazily(out.Release)
+	}
 	return out
+}
+
+// lazily lets effects leave with the HTLCs that have been launched: what carries these to the peer needs a sync as well, and
+// soon.
+func lazily(effects []durable.Effect) []durable.Effect {
+	lazy := make([]durable.Effect, len(effects))
+	for i, e := range effects {
+		lazy[i] = durable.Lazy{Effect: e}
+	}
+	return lazy
 }
 
 // refuses says why a payment cannot begin.

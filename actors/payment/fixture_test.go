@@ -148,6 +148,9 @@ func (s *script) take(out durable.Outcome) {
 	}
 	s.sent, s.refused = append(s.sent, out.Send...), out.Refuse
 	for _, e := range out.Release {
+		if lazy, ok := e.(durable.Lazy); ok {
+			e = lazy.Effect
+		}
 		switch e := e.(type) {
 		case durable.Reply:
 			s.reply = e.Body
