@@ -175,8 +175,17 @@ func (t *turn) done() durable.Outcome {
 	} else if !waits && t.waits(t.old) {
 		t.release(durable.StopTimer{Key: timer})
 	}
-	t.release(Changed{t.i})
+	t.release(t.changed())
 	return t.out
+}
+
+// changed tells those who follow the invoice. What tells channels how HTLCs end asks for no sync of its own: they do, when they
+// tell the peer in a moment.
+func (t *turn) changed() durable.Effect {
+	if len(t.out.Send) > 0 {
+		return durable.Lazy{Effect: Changed{t.i}}
+	}
+	return Changed{t.i}
 }
 
 // forgetFailed bounds what is kept of parts that were failed: the newest are.
