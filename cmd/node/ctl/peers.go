@@ -46,9 +46,9 @@ dialled again until 'stormcell disconnect'.`,
 		}
 		return p.print(answer, func() {
 			if *perm {
-				p.line("staying connected to %s", to)
+				p.line("staying connected to %s at %s", shortKey(key), at)
 			} else {
-				p.line("connected to %s", to)
+				p.line("connected to %s at %s", shortKey(key), at)
 			}
 		})
 	})

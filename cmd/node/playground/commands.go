@@ -7,16 +7,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"regexp"
 	"strings"
 	"time"
 )
 
-// pollInterval is how often is looked whether something has happened.
-const (
-	pollInterval = 100 * time.Millisecond
-	// shownRequest is how many characters of a payment request are shown.
-	shownRequest = 24
-)
+// pollInterval is how often something that is waited for is looked at.
+const pollInterval = 100 * time.Millisecond
 
 // enter runs a command as a user types it, and shows both, each line when it comes.
 func (p *playground) enter(ctx context.Context, d *daemon, args ...string) error {
@@ -44,17 +41,13 @@ func (p *playground) enter(ctx context.Context, d *daemon, args ...string) error
 	return nil
 }
 
-// typed is a command line, with payment requests cut short.
+// typed is a command line, with payment requests, keys and hashes cut short.
 func typed(args []string) string {
-	shown := make([]string, len(args))
-	for i, arg := range args {
-		shown[i] = arg
-		if strings.HasPrefix(arg, "lnbcrt") && len(arg) > shownRequest {
-			shown[i] = arg[:shownRequest] + "..."
-		}
-	}
-	return strings.Join(shown, " ")
+	return long.ReplaceAllString(strings.Join(args, " "), "$1...")
 }
+
+// long is what is cut short, and how much of it is shown.
+var long = regexp.MustCompile(`\b(lnbcrt\w{18}|[0-9a-f]{10})\w{50,}`)
 
 // ask runs a command and reads its JSON.
 func (p *playground) ask(ctx context.Context, d *daemon, answer any, args ...string) error {

@@ -162,13 +162,13 @@ func (p *playground) invite() {
 	for _, line := range []string{
 		"bob invoice 25000sat --memo=cake    # gives a payment request, to be paid with",
 		"alice pay lnbcrt250u1...",
-		"alice pay --keysend $(carol getinfo --json | jq -r .identity_pubkey) --amount=9sat",
 		"bob invoices", "alice payments 1", "alice channels", "carol balance",
-		"alice close $(alice channels --json | jq -r '.channels[0].channel_point') --wait",
+		"alice pay --keysend KEY --amount=9sat    # KEY as 'carol getinfo' shows it",
+		"alice close CHANNEL --wait               # CHANNEL as 'alice channels' shows it",
 		"alice help",
 	} {
 		p.say("  %s", line)
 	}
-	p.say("\nBlocks are mined when transactions wait. A daemon that you kill is started again.")
+	p.say("\nBlocks are mined when transactions wait. A daemon that you kill is restarted.")
 	p.say("Logs are in %s/*. Ctrl-C stops everything.", shorten(p.o.Dir))
 }
