@@ -67,6 +67,9 @@ func (h *host) cleanUp() {
 // Helper implements testing.TB.
 func (h *host) Helper() {}
 
+// Name implements testing.TB.
+func (h *host) Name() string { return "bench" }
+
 // Context implements testing.TB.
 func (h *host) Context() context.Context { return h.ctx }
 

@@ -113,7 +113,10 @@ func (p *pair) hold(payer, payee *member, n int) []lntypes.Preimage {
 		})
 		require.NoError(p.host, err)
 		paying.Go(func() {
-			_, _ = payer.Pay(&routerrpc.SendPaymentRequest{PaymentRequest: made.PaymentRequest}) // it ends when the payer is killed
+			ended, err := payer.Pay(&routerrpc.SendPaymentRequest{PaymentRequest: made.PaymentRequest})
+			if err == nil && ended.Status == lnrpc.Payment_FAILED { // it has no end before the payer is killed
+				p.host.Logf("a payment failed: %v", ended.FailureReason)
+			}
 		})
 	}
 	for i := range preimages {
