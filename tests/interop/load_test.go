@@ -49,8 +49,8 @@ type load struct {
 	end     context.CancelFunc
 	running sync.WaitGroup
 	answers atomic.Int64 // payments of which the payer has said how they ended
-	// lndKilled: lnd may have processed HTLCs of ours, and settled invoices, before it was killed. It then takes their
-	// onions for replayed ones and fails them, though it may even have told us the preimage: that is its loss.
+	// lndKilled: lnd notes which onions it has seen, and may settle their invoices, before it notes that it is done with
+	// them. Killed in between, it takes them for replayed ones and fails them as malformed, which is its loss.
 	lndKilled bool
 
 	mu    sync.Mutex
@@ -143,13 +143,14 @@ func (l *load) stop() {
 // audit holds the payer of each payment against its payee, and gives what the balances should be.
 func (l *load) audit() (books, error) {
 	l.t.Helper()
-	payments := map[*node.Lightning]map[string]lnrpc.Payment_PaymentStatus{l.ours: l.ours.Payments(), l.other: l.other.Payments()}
+	payments := map[*node.Lightning]map[string]*lnrpc.Payment{l.ours: l.ours.Payments(), l.other: l.other.Payments()}
 	invoices := map[*node.Lightning]map[string]lnrpc.Invoice_InvoiceState{l.ours: l.ours.Invoices(), l.other: l.other.Invoices()}
 	should := l.before
 	l.paidToLnd = 0
 	l.ended = map[lnrpc.Payment_PaymentStatus]int{}
 	for _, b := range l.begun {
-		payment, known := payments[b.from][b.hash]
+		paid, known := payments[b.from][b.hash]
+		payment := paid.GetStatus()
 		if !known {
 			payment = lnrpc.Payment_FAILED // the payer was killed before it knew of it
 		}
@@ -164,12 +165,21 @@ func (l *load) audit() (books, error) {
 				should.ours, should.others = should.ours+b.amount, should.others-b.amount
 			}
 		case invoice != lnrpc.Invoice_SETTLED && payment == lnrpc.Payment_FAILED:
-		case invoice == lnrpc.Invoice_SETTLED && payment == lnrpc.Payment_FAILED && b.to.IsLnd() && l.lndKilled:
-		case invoice != lnrpc.Invoice_SETTLED && payment == lnrpc.Payment_IN_FLIGHT && b.from.IsLnd():
+		case invoice == lnrpc.Invoice_SETTLED && payment == lnrpc.Payment_FAILED && l.lndKilled && b.to.IsLnd() && takenForReplay(paid):
+		case invoice != lnrpc.Invoice_SETTLED && payment == lnrpc.Payment_IN_FLIGHT && l.lndKilled && b.from.IsLnd():
 			// When it is killed before its link has taken an HTLC, lnd waits for the end of an HTLC that there never was.
 		default:
 			return should, fmt.Errorf("payment %s is %v (known: %t) at %s, and %v at %s", b.hash, payment, known, b.from, invoice, b.to)
 		}
 	}
 	return should, nil
+}
+
+// takenForReplay tells whether the last attempt failed with what lnd says of an onion that it has seen before.
+func takenForReplay(p *lnrpc.Payment) bool {
+	if len(p.Htlcs) == 0 {
+		return false
+	}
+	last := p.Htlcs[len(p.Htlcs)-1]
+	return last.GetFailure().GetCode() == lnrpc.Failure_INVALID_ONION_VERSION
 }

@@ -99,14 +99,14 @@ func (l *Lightning) Pay(request *routerrpc.SendPaymentRequest) (*lnrpc.Payment, 
 	return end(updates)
 }
 
-// Payments tells how far the payments have come that the node was asked for, by payment hash.
-func (l *Lightning) Payments() map[string]lnrpc.Payment_PaymentStatus {
+// Payments are those that the node was asked for, by payment hash.
+func (l *Lightning) Payments() map[string]*lnrpc.Payment {
 	l.t.Helper()
 	list, err := l.ListPayments(l.Context(), &lnrpc.ListPaymentsRequest{IncludeIncomplete: true, MaxPayments: listed})
 	require.NoError(l.t, err)
-	out := map[string]lnrpc.Payment_PaymentStatus{}
+	out := map[string]*lnrpc.Payment{}
 	for _, p := range list.Payments {
-		out[p.PaymentHash] = p.Status
+		out[p.PaymentHash] = p
 	}
 	return out
 }

@@ -40,6 +40,7 @@ func (p *process) start() {
 	p.cmd = exec.Command(p.path, p.args...)
 	p.cmd.Env = append(os.Environ(), p.env...)
 	p.cmd.Stdout, p.cmd.Stderr = output, output
+	p.cmd.SysProcAttr = attached()
 	require.NoError(p.t, p.cmd.Start())
 	cmd, ended := p.cmd, make(chan struct{})
 	p.ended = ended
