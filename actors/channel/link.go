@@ -21,6 +21,7 @@ func (t *turn) connected(body Connected) error {
 	}
 	if t.link != 0 {
 		t.stage(&pb.Unlinked{})
+		t.bePatient()
 	}
 	t.via = body.Link
 	t.stage(&pb.Linked{Link: body.Link, Features: body.Features.Bytes()})

@@ -118,3 +118,23 @@ func TestFlappingDoesNotLengthenTheWait(t *testing.T) {
 		require.Equal(t, "settled", p.asked[3].outcome)
 	}
 }
+
+// TestAConnectionInPlaceOfAnother: the new one may come before the old one is known to be gone, and adds that wait have no
+// more time for that.
+func TestAConnectionInPlaceOfAnother(t *testing.T) {
+	t.Parallel()
+	p, h := unrevokedPair(t)
+	p.add(0, 2_000_000) // waits for the revocation
+	for p.turn(0) {
+	}
+	h.tell(Connected{Link: p.link + 100, Features: p.features})
+	for p.turn(0) {
+	}
+	require.False(t, h.state.synced, "the peer says nothing")
+	require.Contains(t, h.timers, patience)
+	h.fire(patience)
+	for p.turn(0) {
+	}
+	require.Equal(t, "refused", p.asked[2].outcome)
+	require.Empty(t, h.state.waiting)
+}
