@@ -100,11 +100,11 @@ func (h *host) Errorf(format string, args ...any) {
 	h.said = append(h.said, fmt.Sprintf(format, args...))
 }
 
-// Failed implements testing.TB.
+// Failed implements testing.TB. What is interrupted has not failed.
 func (h *host) Failed() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.said) > 0
+	return len(h.said) > 0 && h.ctx.Err() == nil
 }
 
 // FailNow implements testing.TB.
