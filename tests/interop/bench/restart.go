@@ -40,6 +40,9 @@ func restart(h *host, o options) {
 	fmt.Printf("%-58s %12d\n", "bytes on disk for each settled payment", bytes)
 	payer.Start()
 	p.awaitActive()
+	p.await("payments do not go through", func() bool { // before the payer knows the chain
+		return p.pay(payer, p.invoice(payee)) == nil
+	})
 
 	preimages := p.hold(payer, payee, o.held)
 	payer.Kill()
