@@ -29,6 +29,29 @@ func TestErrorsThatCloseNothing(t *testing.T) {
 	require.Equal(t, pb.Phase_CLOSING, h.state.phase)
 }
 
+// TestErrorsInAnswerToAShutdown: lnd keeps a channel that it cannot close together yet, and is asked again.
+func TestErrorsInAnswerToAShutdown(t *testing.T) {
+	t.Parallel()
+	c := newClosing(t, newFixture(), true)
+	c.rest()
+	h := c.hosts[0]
+	h.tell(Close{FeeRate: 1_000})
+	for h.step() {
+	}
+	require.True(t, h.state.said[Local])
+	h.takeReleased()
+	h.tell(Received{Link: c.link, Message: &wire.Error{Data: []byte("edge not found")}})
+	h.step()
+	require.NotEqual(t, pb.Phase_CLOSING, h.state.phase)
+	effects := h.takeReleased()
+	require.Len(t, effects, 1)
+	require.IsType(t, Hangup{}, effects[0])
+	c.disconnect()
+	c.connect()
+	c.rest()
+	c.closed()
+}
+
 // TestErrorsAfterTheClosingIsAgreed: a peer may forget a channel once it has published the closing transaction, and then
 // knows nothing of it. No commitment is to compete with that transaction.
 func TestErrorsAfterTheClosingIsAgreed(t *testing.T) {

@@ -47,6 +47,10 @@ func (t *turn) errorReceived(m *wire.Error) {
 		t.letGo()
 	case string(m.Data) == anyTrouble:
 		t.hangup(fmt.Errorf("the peer has trouble: %s", anyTrouble))
+	case t.said[Local] && t.features.Offers(wire.SimpleClose):
+		// lnd says so of any trouble with closing, such as that it does not find the channel in its graph yet. It keeps the
+		// channel, and waits for another shutdown.
+		t.hangup(fmt.Errorf("the peer cannot close the channel together now: %.200q", string(m.Data)))
 	default:
 		t.fail(&pb.Closing{Reason: fmt.Sprintf("the peer failed the channel: %.200q", string(m.Data))})
 	}
