@@ -107,18 +107,11 @@ func (p *pair) burstBothWays(at wire.OutPoint, meanwhile func()) {
 // payNobody pays to a hash of which the receiver knows nothing.
 func (p *pair) payNobody(from, to *node.Lightning) {
 	p.t.Helper()
-	key, err := hex.DecodeString(to.Key)
-	require.NoError(p.t, err)
-	request := &routerrpc.SendPaymentRequest{
-		Dest: key, AmtMsat: 1_234_567, PaymentHash: random32(), PaymentAddr: random32(), FinalCltvDelta: 80,
-	}
-	if from.IsLnd() { // which knows nodes by their announcements, and there are none
-		request.DestFeatures = []lnrpc.FeatureBit{lnrpc.FeatureBit_TLV_ONION_REQ, lnrpc.FeatureBit_PAYMENT_ADDR_REQ}
-	}
+	request := p.request(from, to, random32(), random32(), 1_234_567)
 	payment, err := from.Pay(request)
 	require.NoError(p.t, err)
 	require.Equal(p.t, lnrpc.Payment_FAILED, payment.Status)
-	require.Equal(p.t, lnrpc.PaymentFailureReason_FAILURE_REASON_INCORRECT_PAYMENT_DETAILS, payment.FailureReason, "%s", from)
+	require.Equal(p.t, incorrect, payment.FailureReason, "%s", from)
 }
 
 // misdirect lets lnd send us an onion for another node: we cannot read it, and say so by update_fail_malformed_htlc.

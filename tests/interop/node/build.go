@@ -3,14 +3,13 @@ package node
 import (
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 )
 
-// Each program is built at most once; Go's build cache keeps it for the next time.
+// Each program is built at most once; Go's build cache makes the next time short.
 var (
 	btcd  = sync.OnceValues(func() (string, error) { return tool("github.com/btcsuite/btcd", "") })
 	lnd   = sync.OnceValues(func() (string, error) { return tool("github.com/lightningnetwork/lnd/cmd/lnd", lndTags) })
@@ -32,21 +31,35 @@ func Build() error {
 	return failed
 }
 
-// tool builds a program that go.mod names as a tool, and gives its path in the build cache.
+// tool builds a program that go.mod names as a tool. It is built like any other: "go tool" heeds no build tags.
 func tool(path, tags string) (string, error) {
-	cmd := exec.Command("go", "tool", "-n", path)
-	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -tags="+tags))
-	return run(cmd)
-}
-
-// buildStormcell builds the daemon in its own module, with the dependencies that it has there, into the folder of what is
-// built there.
-func buildStormcell() (string, error) {
-	root, err := run(exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "stormcell"))
+	to, err := built(filepath.Base(path))
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(root, "bin", "interop", "stormcell")
+	_, err = run(exec.Command("go", "build", "-tags="+tags, "-o", to, path))
+	return to, err
+}
+
+// built is the path of a program in the folder of what is built here.
+func built(name string) (string, error) {
+	root, err := root()
+	return filepath.Join(root, "bin", "interop", name), err
+}
+
+// root is the folder of the module that is tested.
+func root() (string, error) { return run(exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "stormcell")) }
+
+// buildStormcell builds the daemon in its own module, with the dependencies that it has there.
+func buildStormcell() (string, error) {
+	path, err := built("stormcell")
+	if err != nil {
+		return "", err
+	}
+	root, err := root()
+	if err != nil {
+		return "", err
+	}
 	cmd := exec.Command("go", "build", "-o", path, "./cmd/node")
 	cmd.Dir = root
 	_, err = run(cmd)

@@ -91,6 +91,7 @@ func startStormcell(t testing.TB, flags ...string) *Lightning {
 	l, api := &Lightning{name: "stormcell", Peer: freeAddress(t), DataDir: dir}, freeAddress(t)
 	l.process = newProcess(t, path, append([]string{
 		"start", "--network=regtest", "--datadir=" + dir, "--listen=" + l.Peer, "--rpclisten=" + api, "--debuglevel=debug",
+		"--accept-keysend",
 	}, flags...)...)
 	l.env = []string{"HOME=" + dir}
 	l.begin(api, filepath.Join(dir, "tls.cert"), filepath.Join(dir, "admin.macaroon"))
