@@ -48,7 +48,9 @@ func built(name string) (string, error) {
 }
 
 // root is the folder of the module that is tested.
-func root() (string, error) { return run(exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "stormcell")) }
+func root() (string, error) {
+	return run(exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "stormcell"))
+}
 
 // buildStormcell builds the daemon in its own module, with the dependencies that it has there.
 func buildStormcell() (string, error) {
