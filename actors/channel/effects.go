@@ -39,7 +39,7 @@ type (
 // Balances answers Figures.
 type Balances struct {
 	Local, Remote  wire.MilliSatoshi // without HTLCs, before fee
-	Sendable       wire.MilliSatoshi
+	Room           Room
 	Sent, Received wire.MilliSatoshi
 }
 

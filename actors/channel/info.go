@@ -41,8 +41,8 @@ type Info struct {
 	// Local and Remote are the balances on our latest commitment, without HTLCs and before the opener pays CommitFee and
 	// anchors.
 	Local, Remote  wire.MilliSatoshi
-	Sendable       wire.MilliSatoshi // in one HTLC now
-	CommitFee      btcutil.Amount    // of our latest commitment
+	Room           Room
+	CommitFee      btcutil.Amount // of our latest commitment
 	CommitWeight   lntypes.WeightUnit
 	FeeRate        fees.SatPerKW
 	Sent, Received wire.MilliSatoshi // totals of settled HTLCs
@@ -104,7 +104,7 @@ func (t *turn) describe() error {
 	if t.c != nil {
 		info.describe(t.c)
 		if info.Active {
-			info.Sendable = t.c.Sendable(&t.Policy)
+			info.Room = t.c.room(&t.Policy)
 		}
 	}
 	if t.spentBy != nil {

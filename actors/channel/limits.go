@@ -247,6 +247,39 @@ func (c *Commitments) Sendable(p *Policy) wire.MilliSatoshi {
 	return 0
 }
 
+// Room is what we can offer now in several HTLCs.
+type Room struct {
+	Sendable wire.MilliSatoshi // in one HTLC
+	HTLCs    int               // how many
+	PerHTLC  wire.MilliSatoshi // what each but the first takes from Sendable, which bounds them together
+}
+
+// room counts every HTLC as if it had an output, and so is on the safe side.
+func (c *Commitments) room(p *Policy) Room {
+	r := Room{Sendable: c.Sendable(p), HTLCs: maxHTLCs}
+	if r.Sendable == 0 {
+		return Room{}
+	}
+	_ = c.each(func(a *Commitment, owner Side, v view) *Refusal {
+		t := c.tally(a, owner, v, nil)
+		r.HTLCs = min(r.HTLCs, int(c.Terms[Remote].MaxAcceptedHTLCs)-t.number[Local], maxHTLCs-t.number[Local])
+		if c.Opener {
+			r.PerHTLC = max(r.PerHTLC, costOfOutput(t.rate*spikeFactor))
+		} else {
+			free := above(t.balance[Remote], c.reserve(Remote)+cost(t.rate, t.untrimmed))
+			r.HTLCs = min(r.HTLCs, int(free/costOfOutput(t.rate)))
+		}
+		return nil
+	})
+	r.HTLCs = max(r.HTLCs, 1) // that one is known
+	return r
+}
+
+// costOfOutput is what one more HTLC adds to the cost of a commitment at most: fees are rounded down.
+func costOfOutput(rate fees.SatPerKW) wire.MilliSatoshi {
+	return msat(rate.Fee(bolt3.HTLCOutputWeight) + 1)
+}
+
 func (c *Commitments) smallestDustLimit() btcutil.Amount {
 	return min(c.Terms[Local].DustLimit, c.Terms[Remote].DustLimit)
 }

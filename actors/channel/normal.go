@@ -335,7 +335,7 @@ func (t *turn) figures() error {
 	balance := t.c.walk(t.c.Active[0], everything, func(*HTLC) {})
 	b := Balances{Local: balance[Local], Remote: balance[Remote], Sent: t.c.Sent, Received: t.c.Received}
 	if t.takesAdds() == nil && t.synced {
-		b.Sendable = t.c.Sendable(&t.Policy)
+		b.Room = t.c.room(&t.Policy)
 	}
 	t.release(durable.Reply{To: t.m.Asker, Body: b})
 	return nil

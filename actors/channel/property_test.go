@@ -272,10 +272,16 @@ func TestTwoSidesAgree(t *testing.T) {
 				for p.turn(i) {
 				}
 				if s.synced {
-					if amount := s.c.Sendable(&p.hosts[i].core.Policy); amount > 0 {
+					room := s.c.room(&p.hosts[i].core.Policy)
+					parts := min(wire.MilliSatoshi(rapid.IntRange(1, 483).Draw(t, "parts")), wire.MilliSatoshi(room.HTLCs))
+					for range parts {
+						amount := above(room.Sendable, (parts-1)*room.PerHTLC) / parts
+						if amount == 0 {
+							break
+						}
 						p.add(i, amount)
 						p.turn(i)
-						require.Empty(t, p.asked[p.tags].outcome, "it said it could send %v", amount)
+						require.Empty(t, p.asked[p.tags].outcome, "it said it could send %v in %d HTLCs", room.Sendable, parts)
 					}
 				}
 			case kind < 24:

@@ -30,7 +30,7 @@ func (c Client) With(ctx context.Context, peer [33]byte) ([]Info, error) {
 	for range asked {
 		select {
 		case info := <-answers:
-			if info.Active && info.Sendable > 0 {
+			if info.Active && info.Room.Sendable > 0 {
 				open = append(open, info)
 			}
 		case <-ctx.Done():

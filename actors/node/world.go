@@ -53,7 +53,8 @@ func (n *Node) channelsWith(ctx context.Context, peer [33]byte) ([]router.Channe
 	channels := make([]router.Channel, len(open))
 	for i, c := range open {
 		channels[i] = router.Channel{
-			Address: c.Address, Peer: c.Peer, Scid: c.Scid.ToUint64(), Minimum: c.RemoteTerms.HTLCMinimum, Sendable: c.Sendable,
+			Address: c.Address, Peer: c.Peer, Scid: c.Scid.ToUint64(), Minimum: c.RemoteTerms.HTLCMinimum,
+			Sendable: c.Room.Sendable, HTLCs: c.Room.HTLCs, PerHTLC: c.Room.PerHTLC,
 		}
 	}
 	return channels, nil

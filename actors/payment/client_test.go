@@ -75,7 +75,7 @@ func newHouse(t *testing.T, journal persistence.Journal) *house {
 		Channels: func(_ context.Context, peer [33]byte) (open []router.Channel, err error) {
 			for n := range 2 {
 				open = append(open, router.Channel{
-					Address: durable.Address(fmt.Sprintf("channel/%d", n)), Peer: peer, Scid: 5, Minimum: 1, Sendable: 1_000,
+					Address: durable.Address(fmt.Sprintf("channel/%d", n)), Peer: peer, Scid: 5, Minimum: 1, Sendable: 1_000, HTLCs: 1,
 				})
 			}
 			return open, nil

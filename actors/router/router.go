@@ -1,6 +1,6 @@
 // Package router finds routes. It decides purely, from what it is told: which channels there are and what each can carry.
 //
-// Routes end at direct peers, over one of the channels to them or several in parallel.
+// Routes end at direct peers, over one of the channels to them or several in parallel, in one part or several over each.
 package router
 
 import (
@@ -33,9 +33,12 @@ type Channel struct {
 	Scid    uint64 // short id, or an alias of it
 	// Minimum and Sendable bound an HTLC that it can take now.
 	Minimum, Sendable wire.MilliSatoshi
+	// HTLCs is how many it can take now. Together they are bounded by Sendable, less PerHTLC for each but the first.
+	HTLCs   int
+	PerHTLC wire.MilliSatoshi
 }
 
-// Bound is what was learned of a channel: it does not carry as much as Below; nothing at all if that is zero.
+// Bound is what was learned of a channel: all that it still takes is less than Below; nothing at all if that is zero.
 type Bound struct {
 	Channel durable.Address
 	Below   wire.MilliSatoshi
@@ -64,11 +67,11 @@ func Find(q Query, channels []Channel, height uint32) ([]*pb.Route, error) {
 		return nil, fmt.Errorf("%w: the payee wants %d blocks, and %d are the limit", ErrNoRoute, q.FinalDelta, q.MaxDelta)
 	}
 	expiry := height + q.FinalDelta + padding
-	usable := q.usable(channels)
-	if len(usable) == 0 {
+	shares := q.shares(channels)
+	if len(shares) == 0 {
 		return nil, fmt.Errorf("%w: no channel with the payee", ErrNoRoute)
 	}
-	parts, err := split(q, usable)
+	parts, err := split(q, shares)
 	if err != nil {
 		return nil, err
 	}
@@ -82,15 +85,13 @@ func Find(q Query, channels []Channel, height uint32) ([]*pb.Route, error) {
 	return routes, nil
 }
 
-// usable are the channels with the payee that may be used first, with what was learned of each.
-func (q *Query) usable(channels []Channel) []Channel {
-	var usable []Channel
+// shares are what the channels with the payee that may be used first can carry, with what was learned of each, the largest
+// first.
+func (q *Query) shares(channels []Channel) []share {
+	var shares []share
 	for _, c := range channels {
 		if c.Peer != q.Payee || len(q.First) > 0 && !slices.Contains(q.First, c.Scid) {
 			continue
-		}
-		if q.MaxPart > 0 {
-			c.Sendable = min(c.Sendable, q.MaxPart)
 		}
 		for _, b := range q.Learned {
 			if b.Channel == c.Address {
@@ -98,61 +99,111 @@ func (q *Query) usable(channels []Channel) []Channel {
 			}
 		}
 		c.Minimum = max(c.Minimum, 1)
-		usable = append(usable, c)
+		s := share{Channel: c, largest: c.Sendable}
+		if q.MaxPart > 0 {
+			s.largest = min(c.Sendable, q.MaxPart)
+		}
+		shares = append(shares, s)
 	}
-	return usable
+	slices.SortFunc(shares, func(a, b share) int {
+		return cmp.Or(cmp.Compare(b.Sendable, a.Sendable), cmp.Compare(a.Address, b.Address))
+	})
+	return shares
 }
 
-// part is what one channel is to carry.
+// share is what one channel is to carry. Its Sendable shrinks with every part.
+type share struct {
+	Channel
+	largest wire.MilliSatoshi // of one part
+	parts   int
+	carries wire.MilliSatoshi // at most, in so many parts
+}
+
+// another is the share with one part more, if the channel can take that and carries more by it.
+func (s share) another() (more share, ok bool) {
+	more = s
+	if s.parts > 0 {
+		more.Sendable -= min(s.Sendable, s.PerHTLC)
+	}
+	more.parts++
+	more.carries = min(s.carries+s.largest, more.Sendable)
+	enough := more.carries/wire.MilliSatoshi(more.parts) >= s.Minimum
+	return more, more.parts <= s.HTLCs && enough && more.carries > s.carries
+}
+
+// part is what one HTLC is to carry.
 type part struct {
 	channel Channel
 	amount  wire.MilliSatoshi
 }
 
-// split divides the amount among the channels, as few as possible, each within its bounds.
-func split(q Query, channels []Channel) ([]part, error) {
-	channels = slices.DeleteFunc(slices.Clone(channels), func(c Channel) bool {
-		return c.Sendable < c.Minimum || c.Minimum > q.Amount
+// split divides the amount among the channels, as few parts as possible, each within its channel's bounds.
+func split(q Query, shares []share) ([]part, error) {
+	shares = slices.DeleteFunc(shares, func(s share) bool {
+		return s.HTLCs < 1 || s.largest < s.Minimum || s.Minimum > q.Amount
 	})
-	if whole := enough(channels, q.Amount); len(whole) > 0 && q.MaxParts > 0 {
+	if whole := enough(shares, q.Amount); len(whole) > 0 && q.MaxParts > 0 {
 		return []part{{whole[q.Spread%uint64(len(whole))], q.Amount}}, nil
 	}
-	// The fewest are among the largest.
-	slices.SortFunc(channels, func(a, b Channel) int {
-		return cmp.Or(cmp.Compare(b.Sendable, a.Sendable), cmp.Compare(a.Address, b.Address))
-	})
+	// What one more part adds to a channel never grows from part to part: so the most in any number of parts is found by always
+	// adding the part that adds most.
 	var most, least wire.MilliSatoshi
-	for i, c := range channels[:max(min(len(channels), q.MaxParts), 0)] {
-		most += c.Sendable
-		least += c.Minimum
+	for range q.MaxParts {
+		best, grown := grow(shares)
+		if best == nil {
+			break
+		}
+		most += grown.carries - best.carries
+		least += grown.Minimum
+		*best = grown
 		if most >= q.Amount && least <= q.Amount {
-			return fill(channels[:i+1], q.Amount, least), nil
+			return fill(shares, q.Amount-least), nil
 		}
 	}
 	return nil, fmt.Errorf("%w: %v in %d parts, and the channels with the payee carry %v in as many", ErrInsufficientBalance,
 		q.Amount, q.MaxParts, most)
 }
 
-// enough are the channels that carry the whole amount, in the order of their addresses.
-func enough(channels []Channel, amount wire.MilliSatoshi) []Channel {
+// grow finds the share to which one more part adds most, and of equal ones the one that has most left. It is nil when none
+// can grow.
+func grow(shares []share) (best *share, grown share) {
+	var most, left wire.MilliSatoshi
+	for i := range shares {
+		s := &shares[i]
+		more, ok := s.another()
+		if !ok {
+			continue
+		}
+		gain, rest := more.carries-s.carries, more.Sendable-more.carries
+		if best == nil || gain > most || gain == most && rest > left {
+			best, grown, most, left = s, more, gain, rest
+		}
+	}
+	return best, grown
+}
+
+// enough are the channels that carry the whole amount in one part, in the order of their addresses.
+func enough(shares []share, amount wire.MilliSatoshi) []Channel {
 	var whole []Channel
-	for _, c := range channels {
-		if c.Sendable >= amount {
-			whole = append(whole, c)
+	for _, s := range shares {
+		if s.largest >= amount {
+			whole = append(whole, s.Channel)
 		}
 	}
 	slices.SortFunc(whole, func(a, b Channel) int { return cmp.Compare(a.Address, b.Address) })
 	return whole
 }
 
-// fill gives each channel its minimum, and the rest to one after the other.
-func fill(channels []Channel, amount, least wire.MilliSatoshi) []part {
-	rest := amount - least
-	parts := make([]part, len(channels))
-	for i, c := range channels {
-		more := min(rest, c.Sendable-c.Minimum)
-		parts[i] = part{c, c.Minimum + more}
-		rest -= more
+// fill gives each part its minimum, and the rest to one after the other.
+func fill(shares []share, rest wire.MilliSatoshi) []part {
+	var parts []part
+	for _, s := range shares {
+		free := s.carries - wire.MilliSatoshi(s.parts)*s.Minimum
+		for range s.parts {
+			more := min(rest, free, s.largest-s.Minimum)
+			parts = append(parts, part{s.Channel, s.Minimum + more})
+			rest, free = rest-more, free-more
+		}
 	}
 	return parts
 }

@@ -88,7 +88,7 @@ func (n *channelNode) id() (id [33]byte) {
 
 func (n *channelNode) canPay() bool {
 	figures, err := n.kernel.Ask(context.Background(), channelAddr, channel.Figures{})
-	return err == nil && figures.(channel.Balances).Sendable > 0
+	return err == nil && figures.(channel.Balances).Room.Sendable > 0
 }
 
 // pay offers a burst and waits until every HTLC of it is settled with this node.

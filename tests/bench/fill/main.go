@@ -86,7 +86,7 @@ func fill(journal persistence.Journal, payments int, log *slog.Logger) error {
 	w.Shell = payment.NewShell(payment.Config{
 		Kernel: k, Log: log, Height: func() uint32 { return 1_000 },
 		Channels: func(context.Context, [33]byte) ([]router.Channel, error) {
-			return []router.Channel{{Address: madeUp, Peer: peer, Scid: 1, Minimum: 1, Sendable: 1 << 40}}, nil
+			return []router.Channel{{Address: madeUp, Peer: peer, Scid: 1, Minimum: 1, Sendable: 1 << 40, HTLCs: 1}}, nil
 		},
 	})
 	none := durable.Kind{Creates: func(any) bool { return true }}

@@ -187,9 +187,10 @@ func (n *node) find(from durable.Address, session uint64, e payment.FindRoutes) 
 	var open []router.Channel
 	left := len(n.slots)
 	answered := func(index uint32, figures any) {
-		if b, ok := figures.(channel.Balances); ok && b.Sendable > 0 {
+		if b, ok := figures.(channel.Balances); ok && b.Room.Sendable > 0 {
 			open = append(open, router.Channel{
-				Address: channelAt(index), Peer: n.other().id(), Scid: uint64(index), Minimum: 1, Sendable: b.Sendable,
+				Address: channelAt(index), Peer: n.other().id(), Scid: uint64(index), Minimum: 1,
+				Sendable: b.Room.Sendable, HTLCs: b.Room.HTLCs, PerHTLC: b.Room.PerHTLC,
 			})
 		}
 		if left--; left == 0 {

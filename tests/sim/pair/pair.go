@@ -226,9 +226,11 @@ func (p *Pair) pay(d *deal) {
 	}
 	payee := d.payer.other().id()
 	d.payer.numbers++
+	parts := 1 + p.rng.IntN(4)
 	want := payment.Pay{Hash: d.hash, Number: d.payer.numbers, Request: &pb.Request{
-		Payee: &pb.Payee{Node: payee[:], Secret: secret}, AmountMsat: d.paid, MaxParts: 1 + uint32(p.rng.IntN(4)),
-		FinalDelta: 80, MaxDelta: 500, TimeoutNs: int64(24 * time.Hour),
+		Payee: &pb.Payee{Node: payee[:], Secret: secret}, AmountMsat: d.paid, MaxParts: uint32(parts),
+		MaxPartMsat: 1 + d.paid/(1+p.rng.Uint64N(uint64(parts))), FinalDelta: 80, MaxDelta: 500,
+		TimeoutNs: int64(24 * time.Hour),
 	}}
 	d.payer.ask(d, payment.AddressOf(d.hash), want, func(_ any, err error) {
 		if err != nil && !errors.Is(err, payment.ErrInFlight) && !errors.Is(err, payment.ErrPaid) {

@@ -89,9 +89,11 @@ func (w *Payments) drawPayment(n int) []func() {
 	p := &payee{preimage: preimage, total: 100 + w.rng.Uint64N(2_000), manner: manner(w.rng.IntN(int(manners)))}
 	w.payees[hash] = p
 	addr := payment.AddressOf(hash)
+	parts := 1 + w.rng.IntN(4)
 	pay := payment.Pay{Hash: hash, Request: &pb.Request{
-		Payee: &pb.Payee{Node: payeeID[:], Secret: hash[:]}, AmountMsat: p.total, MaxParts: 1 + uint32(w.rng.IntN(3)),
-		FinalDelta: 40, MaxDelta: 500, TimeoutNs: int64(10 * time.Minute),
+		Payee: &pb.Payee{Node: payeeID[:], Secret: hash[:]}, AmountMsat: p.total, MaxParts: uint32(parts),
+		MaxPartMsat: 1 + p.total/(1+w.rng.Uint64N(uint64(parts))), FinalDelta: 40, MaxDelta: 500,
+		TimeoutNs: int64(10 * time.Minute),
 	}}
 	ahead := w.rng.IntN(2) == 0
 	ops := make([]func(), 1+w.rng.IntN(3))
@@ -151,7 +153,8 @@ func (w *Payments) pay(addr durable.Address, pay payment.Pay, ahead bool) {
 	if ahead {
 		pay.Found = w.find(router.Query{
 			Payee: payeeID, Amount: wire.MilliSatoshi(pay.Request.GetAmountMsat()), MaxParts: int(pay.Request.GetMaxParts()),
-			FinalDelta: pay.Request.GetFinalDelta(), MaxDelta: pay.Request.GetMaxDelta(),
+			MaxPart: wire.MilliSatoshi(pay.Request.GetMaxPartMsat()), FinalDelta: pay.Request.GetFinalDelta(),
+			MaxDelta: pay.Request.GetMaxDelta(),
 		})
 	}
 	w.unheard[addr] = pay
@@ -191,6 +194,7 @@ func (w *Payments) find(q router.Query) *payment.Found {
 		}
 		channels = append(channels, router.Channel{
 			Address: addr, Peer: payeeID, Scid: uint64(n + 1), Minimum: 1, Sendable: wire.MilliSatoshi(sendable),
+			HTLCs: 1 + w.rng.IntN(4),
 		})
 	}
 	routes, err := router.Find(q, channels, height)
