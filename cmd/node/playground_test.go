@@ -60,7 +60,7 @@ func TestPlayground(t *testing.T) {
 	btcd, dir := buildBtcd(t), t.TempDir()
 	interrupt := func(cmd *exec.Cmd, _ *os.File) { require.NoError(t, cmd.Process.Signal(os.Interrupt)) }
 	said := playground(t, dir, btcd, "Ctrl-C stops everything", interrupt)
-	require.Contains(t, said, "paid 1,200,000 sat in 2 parts, fee 0 sat")
+	require.Contains(t, said, "paid 1,200,000 sat in 3 parts, fee 0 sat")
 	_, afterwards, killed := strings.Cut(said, "Bob's process is killed with kill -9.")
 	require.True(t, killed, said)
 	require.Contains(t, afterwards, "goes on with the payment when it runs again")

@@ -46,7 +46,7 @@ func (p *playground) payInParts(ctx context.Context) error {
 	if err := p.make(ctx, p.bob, &invoice, price, "--memo=tea"); err != nil {
 		return err
 	}
-	return p.enter(ctx, p.alice, "pay", invoice.Request)
+	return p.enter(ctx, p.alice, "pay", "--max-part=400000sat", invoice.Request)
 }
 
 // payAndDie has Bob pay Alice, and kills him while his money is on its way. Alice takes it while he is dead; when he is back
