@@ -14,7 +14,7 @@ import (
 	"stormcell/messages/lnrpc"
 )
 
-// usualPage and largestPage are how many invoices are listed when nothing is said, and at most.
+// usualPage and largestPage are how many invoices and payments are listed when nothing is said, and at most.
 const (
 	usualPage   = 100
 	largestPage = 10_000

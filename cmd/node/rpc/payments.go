@@ -14,7 +14,7 @@ import (
 	pb "stormcell/messages/payment"
 )
 
-// ListPayments implements lnrpc.LightningServer. It lists no more than largestPage at once, and without max_payments as many.
+// ListPayments implements lnrpc.LightningServer. It lists no more than largestPage at once, and usualPage when nothing is said.
 func (l *lightning) ListPayments(
 	ctx context.Context, r *lnrpc.ListPaymentsRequest,
 ) (*lnrpc.ListPaymentsResponse, error) {
@@ -22,7 +22,7 @@ func (l *lightning) ListPayments(
 		return nil, status.Errorf(codes.InvalidArgument, "start date(%d) must be before end date(%d)",
 			r.CreationDateStart, r.CreationDateEnd)
 	}
-	limit := largestPage
+	limit := usualPage
 	if r.MaxPayments != 0 {
 		limit = int(min(r.MaxPayments, largestPage))
 	}

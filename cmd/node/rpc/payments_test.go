@@ -293,6 +293,7 @@ func TestListPayments(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, answer.Payments, 1)
 	require.Equal(t, uint64(99), answer.TotalNumPayments)
+	require.Equal(t, usualPage, node.listed.Limit, "as many as lnd lists when nothing is said")
 	answer, err = l.ListPayments(t.Context(), &lnrpc.ListPaymentsRequest{
 		IncludeIncomplete: true, Reversed: true, IndexOffset: 9, MaxPayments: 1 << 60,
 	})
