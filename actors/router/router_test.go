@@ -77,6 +77,9 @@ func TestFind(t *testing.T) {
 		{"each part has the minimum", Query{Amount: 210, MaxParts: 5, MaxPart: 200},
 			[]Channel{{Address: "channel/1", Peer: payee, Scid: 1, Minimum: 50, Sendable: 500, HTLCs: 9}},
 			want{"channel/1": {160, 50}}, nil},
+		{"no second part below the minimum", Query{Amount: 140, MaxParts: 5, MaxPart: 50}, []Channel{
+			{Address: "channel/1", Peer: payee, Scid: 1, Minimum: 50, Sendable: 90, HTLCs: 9}, to(payee, 2, 50),
+		}, nil, ErrInsufficientBalance},
 		{"figures that nobody can have", Query{Amount: math.MaxInt64, MaxParts: 9, MaxPart: math.MaxInt64 - 1},
 			[]Channel{taking(to(payee, 1, math.MaxInt64), 9, math.MaxUint64)}, nil, ErrInsufficientBalance},
 		{"only certain channels", Query{Amount: 400, MaxParts: 5, First: []uint64{2, 4}, Spread: 7}, three,
