@@ -3,6 +3,7 @@ package channel
 import (
 	"testing"
 
+	"github.com/btcsuite/btcd/btcutil"
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/lightningnetwork/lnd/lnwire"
 	"github.com/stretchr/testify/require"
@@ -104,6 +105,40 @@ func TestSpikeBufferIsExact(t *testing.T) {
 	p.rest()
 	require.Len(t, p.pending[1], 1)
 	require.Zero(t, s.c.Sendable(&p.hosts[0].core.Policy))
+}
+
+// TestRoomIsThere: a channel takes as many HTLCs as it says, and as much in them.
+func TestRoomIsThere(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		by     int
+		pushed btcutil.Amount
+		most   uint16
+		want   int
+	}{
+		"the opener, bounded in number":                  {by: 0, pushed: 0, most: 6, want: 6},
+		"the opener, bounded by the protocol":            {by: 0, pushed: 0, most: 500, want: 483},
+		"the other side, bounded in number":              {by: 1, pushed: 400_000, most: 6, want: 6},
+		"the other side, bounded by what the opener has": {by: 1, pushed: 1_000_000 - 10_000 - 660 - 5_000, most: 483, want: 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture()
+			f.pushed = c.pushed
+			for i := range f.terms {
+				f.terms[i].MaxAcceptedHTLCs, f.terms[i].MaxHTLCValueInFlight = c.most, 1_000_000_000
+			}
+			p := open(t, f)
+			room := p.hosts[c.by].state.c.room(&p.hosts[c.by].core.Policy)
+			require.Equal(t, c.want, room.HTLCs)
+			parts := wire.MilliSatoshi(room.HTLCs)
+			for range parts {
+				p.add(c.by, (room.Sendable-(parts-1)*room.PerHTLC)/parts)
+			}
+			p.rest()
+			require.Len(t, p.pending[1-c.by], room.HTLCs)
+		})
+	}
 }
 
 func TestABurstIsOneCommitment(t *testing.T) {
