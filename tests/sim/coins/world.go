@@ -4,6 +4,7 @@
 package coins
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -29,10 +30,7 @@ const (
 	users   = 4
 )
 
-var (
-	fundingScript = append([]byte{0, 32}, make([]byte, 32)...)
-	usersScript   = append([]byte{0, 20}, make([]byte, 20)...)
-)
+var fundingScript = append([]byte{0, 32}, make([]byte, 32)...)
 
 // World is everything around the wallet.
 type World struct {
@@ -44,6 +42,7 @@ type World struct {
 	confirmed map[chainhash.Hash]bool
 	lost      map[chainhash.Hash]bool // to a conflict in the chain
 	refused   map[chainhash.Hash]bool // users were told so
+	payments  uint64                  // that users asked for
 	promised  map[chainhash.Hash]bool // users were told that it is on its way
 
 	// mempool is what the network has; it outlives the process. published is what the wallet wants there.
@@ -102,6 +101,13 @@ func New(rng *rand.Rand) *World {
 }
 
 func script(id byte) []byte { return append([]byte{0x51, 32, id}, make([]byte, 31)...) }
+
+// usersScript is another one for each payment: two of all that there is, of which the first was refused, would else be one
+// transaction.
+func (w *World) usersScript() []byte {
+	w.payments++
+	return binary.BigEndian.AppendUint64(append([]byte{0, 20}, make([]byte, 12)...), w.payments)
+}
 
 // Register implements sim.Domain. What the process asked of the chain ends with it.
 func (w *World) Register(k *durable.Kernel) error {
@@ -176,7 +182,7 @@ func (w *World) tellFirst(o *opener) {
 // pay lets a user pay. Without an answer it is not asked again: nobody pays twice.
 func (w *World) pay() {
 	send := wallet.Send{All: w.rng.IntN(4) == 0, Payment: chainwallet.Payment{
-		Outputs: []*wire.TxOut{wire.NewTxOut(int64(1_000+w.rng.IntN(60_000)), usersScript)}, FeeRate: feeRate,
+		Outputs: []*wire.TxOut{wire.NewTxOut(int64(1_000+w.rng.IntN(60_000)), w.usersScript())}, FeeRate: feeRate,
 	}}
 	w.ask(wallet.Address, send, func(answer any, err error) {
 		var missing chainwallet.InsufficientFundsError
