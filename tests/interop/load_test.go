@@ -27,7 +27,7 @@ func TestCrashes(t *testing.T) {
 		const kills = 20
 		p := newPair(t)
 		at := p.open(first(p))
-		load := p.startLoad(at, 8)
+		load := p.startLoad(at, 50)
 		for i := range kills {
 			load.await(rand.IntN(30))
 			killed := []*node.Lightning{p.ours, p.other}[i%2]
@@ -48,7 +48,7 @@ type load struct {
 	before  books
 	end     context.CancelFunc
 	running sync.WaitGroup
-	answers atomic.Int64 // payments of which the payer has said how they ended
+	settled atomic.Int64 // payments of which the payer has said that they arrived
 	// lndKilled: lnd notes which onions it has seen, and may settle their invoices, before it notes that it is done with
 	// them. Killed in between, it takes them for replayed ones and fails them as malformed, which is its loss.
 	lndKilled bool
@@ -87,7 +87,7 @@ func (p *pair) startLoad(at wire.OutPoint, atOnce int) *load {
 
 // pay pays one invoice after the other. A node that is away is tried again.
 func (l *load) pay(ctx context.Context, from, to *node.Lightning, i int) {
-	const again = 50 * time.Millisecond
+	const again = 500 * time.Millisecond
 	for ; ctx.Err() == nil; i++ {
 		amount := amountOf(i)
 		invoice, err := to.Invoice(amount)
@@ -97,11 +97,12 @@ func (l *load) pay(ctx context.Context, from, to *node.Lightning, i int) {
 			l.mu.Unlock()
 			var payment *lnrpc.Payment
 			payment, err = from.Pay(&routerrpc.SendPaymentRequest{PaymentRequest: invoice.PaymentRequest})
-			if err == nil {
-				l.answers.Add(1)
-			}
-			if err == nil && payment.Status == lnrpc.Payment_FAILED {
+			switch {
+			case err != nil:
+			case payment.Status == lnrpc.Payment_FAILED:
 				err = fmt.Errorf("%v", payment.FailureReason) // the channel may not be active
+			default:
+				l.settled.Add(1)
 			}
 		}
 		if err != nil {
@@ -113,11 +114,11 @@ func (l *load) pay(ctx context.Context, from, to *node.Lightning, i int) {
 	}
 }
 
-// await waits until so many more payments have ended.
+// await waits until so many more payments have arrived.
 func (l *load) await(more int) {
 	l.t.Helper()
-	enough := l.answers.Load() + int64(more)
-	require.Eventually(l.t, func() bool { return l.answers.Load() >= enough }, patience, time.Millisecond,
+	enough := l.settled.Load() + int64(more)
+	require.Eventually(l.t, func() bool { return l.settled.Load() >= enough }, patience, time.Millisecond,
 		"payments do not end any more")
 }
 

@@ -123,8 +123,12 @@ func (l *Lightning) Invoices() map[string]lnrpc.Invoice_InvoiceState {
 	return out
 }
 
-// listed is more payments than any test makes.
-const listed = 100_000
+const (
+	// listed is more payments than any test makes, and what our nodes list at once.
+	listed = 10_000
+	// largestAnswer is what a list of so many takes, in bytes.
+	largestAnswer = 64 << 20
+)
 
 func end(updates interface {
 	Recv() (*lnrpc.Payment, error)

@@ -109,7 +109,8 @@ func (l *Lightning) begin(api, certificate, macaroon string) {
 	trust, err := credentials.NewClientTLSFromFile(certificate, "")
 	require.NoError(l.t, err)
 	conn, err := grpc.NewClient("passthrough:///"+api, grpc.WithTransportCredentials(trust),
-		grpc.WithPerRPCCredentials(macaroonFile(macaroon)), grpc.WithConnectParams(grpc.ConnectParams{
+		grpc.WithPerRPCCredentials(macaroonFile(macaroon)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestAnswer)), grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.5, MaxDelay: 200 * time.Millisecond},
 		}))
 	require.NoError(l.t, err)
