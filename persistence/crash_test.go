@@ -17,6 +17,7 @@ import (
 	"time"
 
 	badger "github.com/dgraph-io/badger/v4"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"stormcell/messages/journal"
@@ -317,9 +318,10 @@ func newDisk(t *testing.T) *disk {
 	return d
 }
 
+// unmount may have to wait: a process that another test is just starting holds all open files until it runs its own program.
 func (d *disk) unmount(dir string) {
-	if err := command("umount", dir); err != nil {
-		d.t.Errorf("umount, now lazily: %v", err)
+	free := func() bool { return command("umount", dir) == nil }
+	if !assert.Eventually(d.t, free, 20*time.Second, 20*time.Millisecond, "%s is in use; unmounted lazily", dir) {
 		_ = command("umount", "-l", dir)
 	}
 }
