@@ -2,8 +2,6 @@ package sim_test
 
 import (
 	"math/rand/v2"
-	"os"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,46 +10,18 @@ import (
 	"stormcell/tests/sim/payments"
 )
 
-func newPayments(s sim.Sabotage) func(*rand.Rand) sim.Domain {
-	return func(rng *rand.Rand) sim.Domain { return payments.New(rng, payments.Sabotage(s)) }
-}
+var paymentsDomain = domain{"TestPaymentsPlan", func(p sim.Plan) func(*rand.Rand) sim.Domain {
+	return func(rng *rand.Rand) sim.Domain { return payments.New(rng, payments.Sabotage(p.Sabotage)) }
+}}
 
 // TestPayments simulates payments over stub channels: many seeds with every fault by chance, and for one seed in fifty a
 // crash before every single move.
 func TestPayments(t *testing.T) {
-	var runs, lives atomic.Uint64
-	err := each(number(t, "SEEDS", 300), func(i uint64) error {
-		p := sim.ByChance(number(t, "FIRST", 0) + i)
-		r := sim.Run(p, newPayments(0))
-		runs.Add(1)
-		lives.Add(uint64(r.Lives))
-		if r.Err == nil && i%50 == 0 {
-			n, failed, _ := sim.EveryCrash(p.Seed, sim.Keep(i/50%3), newPayments(0))
-			runs.Add(uint64(n))
-			if failed != nil {
-				p, r = *failed, sim.Run(*failed, newPayments(0))
-			}
-		}
-		if r.Err != nil {
-			p, r = sim.Shrink(p, newPayments(0))
-			return &failure{r.Report(p, "TestPaymentsPlan")}
-		}
-		return nil
-	})
-	require.NoError(t, err)
-	t.Logf("%d runs, %d lives in the runs by chance", runs.Load(), lives.Load())
+	paymentsDomain.simulate(t, campaign{seeds: 300, every: 50, stride: 1, keeps: 3})
 }
 
 // TestPaymentsEveryPrefix leaves, for a few seeds, nothing to chance about what a crash keeps.
-func TestPaymentsEveryPrefix(t *testing.T) {
-	require.NoError(t, each(4, func(seed uint64) error {
-		_, failed, r := sim.EveryPrefix(seed, newPayments(0))
-		if failed != nil {
-			return &failure{sim.Run(*failed, newPayments(0)).Report(*failed, "TestPaymentsPlan")}
-		}
-		return r.Err
-	}))
-}
+func TestPaymentsEveryPrefix(t *testing.T) { paymentsDomain.everyPrefix(t, 4) }
 
 // TestPaymentsRows lets the process die at each of the named crash points of sending.
 func TestPaymentsRows(t *testing.T) {
@@ -85,32 +55,9 @@ func TestPaymentsRows(t *testing.T) {
 // TestPaymentsSabotageIsFound: each rule of the control tower that is broken must show.
 func TestPaymentsSabotageIsFound(t *testing.T) {
 	for s := payments.FailOnFirst; s <= payments.DropPreimageAtRevocation; s++ {
-		t.Run(s.String(), func(t *testing.T) {
-			const within = 300
-			for seed := range uint64(within) {
-				p := sim.ByChance(seed)
-				p.Sabotage = sim.Sabotage(s)
-				if r := sim.Run(p, newPayments(p.Sabotage)); r.Err != nil {
-					t.Logf("found by seed %d of %d: %v", seed, within, r.Err)
-					return
-				}
-			}
-			t.Fatalf("%d seeds found nothing", within)
-		})
+		t.Run(s.String(), func(t *testing.T) { paymentsDomain.finds(t, sim.Sabotage(s)) })
 	}
 }
 
 // TestPaymentsPlan replays the run that PLAN names.
-func TestPaymentsPlan(t *testing.T) {
-	text := os.Getenv("PLAN")
-	if text == "" {
-		text = sim.ByChance(7).String()
-	}
-	p, err := sim.ParsePlan(text)
-	require.NoError(t, err)
-	r := sim.Run(p, newPayments(p.Sabotage))
-	for _, line := range r.Trace {
-		t.Log(line)
-	}
-	require.NoError(t, r.Err)
-}
+func TestPaymentsPlan(t *testing.T) { paymentsDomain.replay(t) }

@@ -26,20 +26,21 @@ func ByChance(seed uint64) Plan {
 
 // EveryCrash runs the seed without faults, and then with a crash before every single move, each followed by a second crash
 // soon after, while it recovers. It returns how many runs it made, and the first plan that failed with its result.
-func EveryCrash(seed uint64, keep Keep, newDomain func(*rand.Rand) Domain) (runs int, failed *Plan, res Result) {
+func EveryCrash(seed uint64, keep Keep, stride int, newDomain func(*rand.Rand) Domain) (runs int, failed *Plan, res Result) {
 	base := Plan{Seed: seed, Keep: keep}
 	res = Run(base, newDomain)
 	if res.Err != nil {
 		return 1, &base, res
 	}
-	for at := range res.Moves {
+	runs = 1
+	for at := 0; at < res.Moves; at += stride {
 		p := Plan{Seed: seed, Keep: keep, CrashAt: []int{at, at + 1 + at%11}}
 		r := Run(p, newDomain)
-		if r.Err != nil {
-			return at + 2, &p, r
+		if runs++; r.Err != nil {
+			return runs, &p, r
 		}
 	}
-	return res.Moves + 1, nil, res
+	return runs, nil, res
 }
 
 // EveryPrefix crashes before every single move and keeps, in a run each, every prefix of the log that could be left.
