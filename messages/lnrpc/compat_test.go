@@ -33,6 +33,7 @@ func TestWireCompatible(t *testing.T) {
 		lnrpc.File_messages_lnrpc_feature_proto,
 		lnrpc.File_messages_lnrpc_invoice_proto,
 		lnrpc.File_messages_lnrpc_lightning_proto,
+		lnrpc.File_messages_lnrpc_macaroon_proto,
 		lnrpc.File_messages_lnrpc_payment_proto,
 		lnrpc.File_messages_lnrpc_stateservice_proto,
 		lnrpc.File_messages_lnrpc_wallet_proto,

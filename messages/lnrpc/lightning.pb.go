@@ -753,7 +753,7 @@ var File_messages_lnrpc_lightning_proto protoreflect.FileDescriptor
 
 const file_messages_lnrpc_lightning_proto_rawDesc = "" +
 	"\n" +
-	"\x1emessages/lnrpc/lightning.proto\x12\x05lnrpc\x1a\x1cmessages/lnrpc/channel.proto\x1a\x1cmessages/lnrpc/feature.proto\x1a\x1cmessages/lnrpc/invoice.proto\x1a\x1cmessages/lnrpc/payment.proto\x1a\x1bmessages/lnrpc/wallet.proto\"\x10\n" +
+	"\x1emessages/lnrpc/lightning.proto\x12\x05lnrpc\x1a\x1cmessages/lnrpc/channel.proto\x1a\x1cmessages/lnrpc/feature.proto\x1a\x1cmessages/lnrpc/invoice.proto\x1a\x1dmessages/lnrpc/macaroon.proto\x1a\x1cmessages/lnrpc/payment.proto\x1a\x1bmessages/lnrpc/wallet.proto\"\x10\n" +
 	"\x0eGetInfoRequest\"\xdb\x04\n" +
 	"\x0fGetInfoResponse\x12'\n" +
 	"\x0fidentity_pubkey\x18\x01 \x01(\tR\x0eidentityPubkey\x120\n" +
@@ -803,14 +803,19 @@ const file_messages_lnrpc_lightning_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\v2\x0e.lnrpc.FeatureR\x05value:\x028\x01\"\r\n" +
 	"\vStopRequest\"&\n" +
 	"\fStopResponse\x12\x16\n" +
-	"\x06status\x18\x01 \x01(\tR\x06status2\xfd\f\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status2\x94\x10\n" +
 	"\tLightning\x128\n" +
 	"\aGetInfo\x12\x15.lnrpc.GetInfoRequest\x1a\x16.lnrpc.GetInfoResponse\x12D\n" +
 	"\vConnectPeer\x12\x19.lnrpc.ConnectPeerRequest\x1a\x1a.lnrpc.ConnectPeerResponse\x12M\n" +
 	"\x0eDisconnectPeer\x12\x1c.lnrpc.DisconnectPeerRequest\x1a\x1d.lnrpc.DisconnectPeerResponse\x12>\n" +
 	"\tListPeers\x12\x17.lnrpc.ListPeersRequest\x1a\x18.lnrpc.ListPeersResponse\x125\n" +
 	"\n" +
-	"StopDaemon\x12\x12.lnrpc.StopRequest\x1a\x13.lnrpc.StopResponse\x12A\n" +
+	"StopDaemon\x12\x12.lnrpc.StopRequest\x1a\x13.lnrpc.StopResponse\x12G\n" +
+	"\fBakeMacaroon\x12\x1a.lnrpc.BakeMacaroonRequest\x1a\x1b.lnrpc.BakeMacaroonResponse\x12P\n" +
+	"\x0fListMacaroonIDs\x12\x1d.lnrpc.ListMacaroonIDsRequest\x1a\x1e.lnrpc.ListMacaroonIDsResponse\x12S\n" +
+	"\x10DeleteMacaroonID\x12\x1e.lnrpc.DeleteMacaroonIDRequest\x1a\x1f.lnrpc.DeleteMacaroonIDResponse\x12P\n" +
+	"\x0fListPermissions\x12\x1d.lnrpc.ListPermissionsRequest\x1a\x1e.lnrpc.ListPermissionsResponse\x12S\n" +
+	"\x18CheckMacaroonPermissions\x12\x1a.lnrpc.CheckMacPermRequest\x1a\x1b.lnrpc.CheckMacPermResponse\x12A\n" +
 	"\n" +
 	"NewAddress\x12\x18.lnrpc.NewAddressRequest\x1a\x19.lnrpc.NewAddressResponse\x12J\n" +
 	"\rWalletBalance\x12\x1b.lnrpc.WalletBalanceRequest\x1a\x1c.lnrpc.WalletBalanceResponse\x12D\n" +
@@ -847,57 +852,67 @@ func file_messages_lnrpc_lightning_proto_rawDescGZIP() []byte {
 
 var file_messages_lnrpc_lightning_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_messages_lnrpc_lightning_proto_goTypes = []any{
-	(*GetInfoRequest)(nil),          // 0: lnrpc.GetInfoRequest
-	(*GetInfoResponse)(nil),         // 1: lnrpc.GetInfoResponse
-	(*Chain)(nil),                   // 2: lnrpc.Chain
-	(*LightningAddress)(nil),        // 3: lnrpc.LightningAddress
-	(*ConnectPeerRequest)(nil),      // 4: lnrpc.ConnectPeerRequest
-	(*ConnectPeerResponse)(nil),     // 5: lnrpc.ConnectPeerResponse
-	(*DisconnectPeerRequest)(nil),   // 6: lnrpc.DisconnectPeerRequest
-	(*DisconnectPeerResponse)(nil),  // 7: lnrpc.DisconnectPeerResponse
-	(*ListPeersRequest)(nil),        // 8: lnrpc.ListPeersRequest
-	(*ListPeersResponse)(nil),       // 9: lnrpc.ListPeersResponse
-	(*Peer)(nil),                    // 10: lnrpc.Peer
-	(*StopRequest)(nil),             // 11: lnrpc.StopRequest
-	(*StopResponse)(nil),            // 12: lnrpc.StopResponse
-	nil,                             // 13: lnrpc.GetInfoResponse.FeaturesEntry
-	nil,                             // 14: lnrpc.Peer.FeaturesEntry
-	(*Feature)(nil),                 // 15: lnrpc.Feature
-	(*NewAddressRequest)(nil),       // 16: lnrpc.NewAddressRequest
-	(*WalletBalanceRequest)(nil),    // 17: lnrpc.WalletBalanceRequest
-	(*ListUnspentRequest)(nil),      // 18: lnrpc.ListUnspentRequest
-	(*SendCoinsRequest)(nil),        // 19: lnrpc.SendCoinsRequest
-	(*GetTransactionsRequest)(nil),  // 20: lnrpc.GetTransactionsRequest
-	(*OpenChannelRequest)(nil),      // 21: lnrpc.OpenChannelRequest
-	(*ListChannelsRequest)(nil),     // 22: lnrpc.ListChannelsRequest
-	(*PendingChannelsRequest)(nil),  // 23: lnrpc.PendingChannelsRequest
-	(*ClosedChannelsRequest)(nil),   // 24: lnrpc.ClosedChannelsRequest
-	(*ChannelBalanceRequest)(nil),   // 25: lnrpc.ChannelBalanceRequest
-	(*CloseChannelRequest)(nil),     // 26: lnrpc.CloseChannelRequest
-	(*Invoice)(nil),                 // 27: lnrpc.Invoice
-	(*PaymentHash)(nil),             // 28: lnrpc.PaymentHash
-	(*ListInvoiceRequest)(nil),      // 29: lnrpc.ListInvoiceRequest
-	(*InvoiceSubscription)(nil),     // 30: lnrpc.InvoiceSubscription
-	(*PayReqString)(nil),            // 31: lnrpc.PayReqString
-	(*ListPaymentsRequest)(nil),     // 32: lnrpc.ListPaymentsRequest
-	(*DeletePaymentRequest)(nil),    // 33: lnrpc.DeletePaymentRequest
-	(*NewAddressResponse)(nil),      // 34: lnrpc.NewAddressResponse
-	(*WalletBalanceResponse)(nil),   // 35: lnrpc.WalletBalanceResponse
-	(*ListUnspentResponse)(nil),     // 36: lnrpc.ListUnspentResponse
-	(*SendCoinsResponse)(nil),       // 37: lnrpc.SendCoinsResponse
-	(*TransactionDetails)(nil),      // 38: lnrpc.TransactionDetails
-	(*OpenStatusUpdate)(nil),        // 39: lnrpc.OpenStatusUpdate
-	(*ChannelPoint)(nil),            // 40: lnrpc.ChannelPoint
-	(*ListChannelsResponse)(nil),    // 41: lnrpc.ListChannelsResponse
-	(*PendingChannelsResponse)(nil), // 42: lnrpc.PendingChannelsResponse
-	(*ClosedChannelsResponse)(nil),  // 43: lnrpc.ClosedChannelsResponse
-	(*ChannelBalanceResponse)(nil),  // 44: lnrpc.ChannelBalanceResponse
-	(*CloseStatusUpdate)(nil),       // 45: lnrpc.CloseStatusUpdate
-	(*AddInvoiceResponse)(nil),      // 46: lnrpc.AddInvoiceResponse
-	(*ListInvoiceResponse)(nil),     // 47: lnrpc.ListInvoiceResponse
-	(*PayReq)(nil),                  // 48: lnrpc.PayReq
-	(*ListPaymentsResponse)(nil),    // 49: lnrpc.ListPaymentsResponse
-	(*DeletePaymentResponse)(nil),   // 50: lnrpc.DeletePaymentResponse
+	(*GetInfoRequest)(nil),           // 0: lnrpc.GetInfoRequest
+	(*GetInfoResponse)(nil),          // 1: lnrpc.GetInfoResponse
+	(*Chain)(nil),                    // 2: lnrpc.Chain
+	(*LightningAddress)(nil),         // 3: lnrpc.LightningAddress
+	(*ConnectPeerRequest)(nil),       // 4: lnrpc.ConnectPeerRequest
+	(*ConnectPeerResponse)(nil),      // 5: lnrpc.ConnectPeerResponse
+	(*DisconnectPeerRequest)(nil),    // 6: lnrpc.DisconnectPeerRequest
+	(*DisconnectPeerResponse)(nil),   // 7: lnrpc.DisconnectPeerResponse
+	(*ListPeersRequest)(nil),         // 8: lnrpc.ListPeersRequest
+	(*ListPeersResponse)(nil),        // 9: lnrpc.ListPeersResponse
+	(*Peer)(nil),                     // 10: lnrpc.Peer
+	(*StopRequest)(nil),              // 11: lnrpc.StopRequest
+	(*StopResponse)(nil),             // 12: lnrpc.StopResponse
+	nil,                              // 13: lnrpc.GetInfoResponse.FeaturesEntry
+	nil,                              // 14: lnrpc.Peer.FeaturesEntry
+	(*Feature)(nil),                  // 15: lnrpc.Feature
+	(*BakeMacaroonRequest)(nil),      // 16: lnrpc.BakeMacaroonRequest
+	(*ListMacaroonIDsRequest)(nil),   // 17: lnrpc.ListMacaroonIDsRequest
+	(*DeleteMacaroonIDRequest)(nil),  // 18: lnrpc.DeleteMacaroonIDRequest
+	(*ListPermissionsRequest)(nil),   // 19: lnrpc.ListPermissionsRequest
+	(*CheckMacPermRequest)(nil),      // 20: lnrpc.CheckMacPermRequest
+	(*NewAddressRequest)(nil),        // 21: lnrpc.NewAddressRequest
+	(*WalletBalanceRequest)(nil),     // 22: lnrpc.WalletBalanceRequest
+	(*ListUnspentRequest)(nil),       // 23: lnrpc.ListUnspentRequest
+	(*SendCoinsRequest)(nil),         // 24: lnrpc.SendCoinsRequest
+	(*GetTransactionsRequest)(nil),   // 25: lnrpc.GetTransactionsRequest
+	(*OpenChannelRequest)(nil),       // 26: lnrpc.OpenChannelRequest
+	(*ListChannelsRequest)(nil),      // 27: lnrpc.ListChannelsRequest
+	(*PendingChannelsRequest)(nil),   // 28: lnrpc.PendingChannelsRequest
+	(*ClosedChannelsRequest)(nil),    // 29: lnrpc.ClosedChannelsRequest
+	(*ChannelBalanceRequest)(nil),    // 30: lnrpc.ChannelBalanceRequest
+	(*CloseChannelRequest)(nil),      // 31: lnrpc.CloseChannelRequest
+	(*Invoice)(nil),                  // 32: lnrpc.Invoice
+	(*PaymentHash)(nil),              // 33: lnrpc.PaymentHash
+	(*ListInvoiceRequest)(nil),       // 34: lnrpc.ListInvoiceRequest
+	(*InvoiceSubscription)(nil),      // 35: lnrpc.InvoiceSubscription
+	(*PayReqString)(nil),             // 36: lnrpc.PayReqString
+	(*ListPaymentsRequest)(nil),      // 37: lnrpc.ListPaymentsRequest
+	(*DeletePaymentRequest)(nil),     // 38: lnrpc.DeletePaymentRequest
+	(*BakeMacaroonResponse)(nil),     // 39: lnrpc.BakeMacaroonResponse
+	(*ListMacaroonIDsResponse)(nil),  // 40: lnrpc.ListMacaroonIDsResponse
+	(*DeleteMacaroonIDResponse)(nil), // 41: lnrpc.DeleteMacaroonIDResponse
+	(*ListPermissionsResponse)(nil),  // 42: lnrpc.ListPermissionsResponse
+	(*CheckMacPermResponse)(nil),     // 43: lnrpc.CheckMacPermResponse
+	(*NewAddressResponse)(nil),       // 44: lnrpc.NewAddressResponse
+	(*WalletBalanceResponse)(nil),    // 45: lnrpc.WalletBalanceResponse
+	(*ListUnspentResponse)(nil),      // 46: lnrpc.ListUnspentResponse
+	(*SendCoinsResponse)(nil),        // 47: lnrpc.SendCoinsResponse
+	(*TransactionDetails)(nil),       // 48: lnrpc.TransactionDetails
+	(*OpenStatusUpdate)(nil),         // 49: lnrpc.OpenStatusUpdate
+	(*ChannelPoint)(nil),             // 50: lnrpc.ChannelPoint
+	(*ListChannelsResponse)(nil),     // 51: lnrpc.ListChannelsResponse
+	(*PendingChannelsResponse)(nil),  // 52: lnrpc.PendingChannelsResponse
+	(*ClosedChannelsResponse)(nil),   // 53: lnrpc.ClosedChannelsResponse
+	(*ChannelBalanceResponse)(nil),   // 54: lnrpc.ChannelBalanceResponse
+	(*CloseStatusUpdate)(nil),        // 55: lnrpc.CloseStatusUpdate
+	(*AddInvoiceResponse)(nil),       // 56: lnrpc.AddInvoiceResponse
+	(*ListInvoiceResponse)(nil),      // 57: lnrpc.ListInvoiceResponse
+	(*PayReq)(nil),                   // 58: lnrpc.PayReq
+	(*ListPaymentsResponse)(nil),     // 59: lnrpc.ListPaymentsResponse
+	(*DeletePaymentResponse)(nil),    // 60: lnrpc.DeletePaymentResponse
 }
 var file_messages_lnrpc_lightning_proto_depIdxs = []int32{
 	2,  // 0: lnrpc.GetInfoResponse.chains:type_name -> lnrpc.Chain
@@ -912,51 +927,61 @@ var file_messages_lnrpc_lightning_proto_depIdxs = []int32{
 	6,  // 9: lnrpc.Lightning.DisconnectPeer:input_type -> lnrpc.DisconnectPeerRequest
 	8,  // 10: lnrpc.Lightning.ListPeers:input_type -> lnrpc.ListPeersRequest
 	11, // 11: lnrpc.Lightning.StopDaemon:input_type -> lnrpc.StopRequest
-	16, // 12: lnrpc.Lightning.NewAddress:input_type -> lnrpc.NewAddressRequest
-	17, // 13: lnrpc.Lightning.WalletBalance:input_type -> lnrpc.WalletBalanceRequest
-	18, // 14: lnrpc.Lightning.ListUnspent:input_type -> lnrpc.ListUnspentRequest
-	19, // 15: lnrpc.Lightning.SendCoins:input_type -> lnrpc.SendCoinsRequest
-	20, // 16: lnrpc.Lightning.GetTransactions:input_type -> lnrpc.GetTransactionsRequest
-	21, // 17: lnrpc.Lightning.OpenChannel:input_type -> lnrpc.OpenChannelRequest
-	21, // 18: lnrpc.Lightning.OpenChannelSync:input_type -> lnrpc.OpenChannelRequest
-	22, // 19: lnrpc.Lightning.ListChannels:input_type -> lnrpc.ListChannelsRequest
-	23, // 20: lnrpc.Lightning.PendingChannels:input_type -> lnrpc.PendingChannelsRequest
-	24, // 21: lnrpc.Lightning.ClosedChannels:input_type -> lnrpc.ClosedChannelsRequest
-	25, // 22: lnrpc.Lightning.ChannelBalance:input_type -> lnrpc.ChannelBalanceRequest
-	26, // 23: lnrpc.Lightning.CloseChannel:input_type -> lnrpc.CloseChannelRequest
-	27, // 24: lnrpc.Lightning.AddInvoice:input_type -> lnrpc.Invoice
-	28, // 25: lnrpc.Lightning.LookupInvoice:input_type -> lnrpc.PaymentHash
-	29, // 26: lnrpc.Lightning.ListInvoices:input_type -> lnrpc.ListInvoiceRequest
-	30, // 27: lnrpc.Lightning.SubscribeInvoices:input_type -> lnrpc.InvoiceSubscription
-	31, // 28: lnrpc.Lightning.DecodePayReq:input_type -> lnrpc.PayReqString
-	32, // 29: lnrpc.Lightning.ListPayments:input_type -> lnrpc.ListPaymentsRequest
-	33, // 30: lnrpc.Lightning.DeletePayment:input_type -> lnrpc.DeletePaymentRequest
-	1,  // 31: lnrpc.Lightning.GetInfo:output_type -> lnrpc.GetInfoResponse
-	5,  // 32: lnrpc.Lightning.ConnectPeer:output_type -> lnrpc.ConnectPeerResponse
-	7,  // 33: lnrpc.Lightning.DisconnectPeer:output_type -> lnrpc.DisconnectPeerResponse
-	9,  // 34: lnrpc.Lightning.ListPeers:output_type -> lnrpc.ListPeersResponse
-	12, // 35: lnrpc.Lightning.StopDaemon:output_type -> lnrpc.StopResponse
-	34, // 36: lnrpc.Lightning.NewAddress:output_type -> lnrpc.NewAddressResponse
-	35, // 37: lnrpc.Lightning.WalletBalance:output_type -> lnrpc.WalletBalanceResponse
-	36, // 38: lnrpc.Lightning.ListUnspent:output_type -> lnrpc.ListUnspentResponse
-	37, // 39: lnrpc.Lightning.SendCoins:output_type -> lnrpc.SendCoinsResponse
-	38, // 40: lnrpc.Lightning.GetTransactions:output_type -> lnrpc.TransactionDetails
-	39, // 41: lnrpc.Lightning.OpenChannel:output_type -> lnrpc.OpenStatusUpdate
-	40, // 42: lnrpc.Lightning.OpenChannelSync:output_type -> lnrpc.ChannelPoint
-	41, // 43: lnrpc.Lightning.ListChannels:output_type -> lnrpc.ListChannelsResponse
-	42, // 44: lnrpc.Lightning.PendingChannels:output_type -> lnrpc.PendingChannelsResponse
-	43, // 45: lnrpc.Lightning.ClosedChannels:output_type -> lnrpc.ClosedChannelsResponse
-	44, // 46: lnrpc.Lightning.ChannelBalance:output_type -> lnrpc.ChannelBalanceResponse
-	45, // 47: lnrpc.Lightning.CloseChannel:output_type -> lnrpc.CloseStatusUpdate
-	46, // 48: lnrpc.Lightning.AddInvoice:output_type -> lnrpc.AddInvoiceResponse
-	27, // 49: lnrpc.Lightning.LookupInvoice:output_type -> lnrpc.Invoice
-	47, // 50: lnrpc.Lightning.ListInvoices:output_type -> lnrpc.ListInvoiceResponse
-	27, // 51: lnrpc.Lightning.SubscribeInvoices:output_type -> lnrpc.Invoice
-	48, // 52: lnrpc.Lightning.DecodePayReq:output_type -> lnrpc.PayReq
-	49, // 53: lnrpc.Lightning.ListPayments:output_type -> lnrpc.ListPaymentsResponse
-	50, // 54: lnrpc.Lightning.DeletePayment:output_type -> lnrpc.DeletePaymentResponse
-	31, // [31:55] is the sub-list for method output_type
-	7,  // [7:31] is the sub-list for method input_type
+	16, // 12: lnrpc.Lightning.BakeMacaroon:input_type -> lnrpc.BakeMacaroonRequest
+	17, // 13: lnrpc.Lightning.ListMacaroonIDs:input_type -> lnrpc.ListMacaroonIDsRequest
+	18, // 14: lnrpc.Lightning.DeleteMacaroonID:input_type -> lnrpc.DeleteMacaroonIDRequest
+	19, // 15: lnrpc.Lightning.ListPermissions:input_type -> lnrpc.ListPermissionsRequest
+	20, // 16: lnrpc.Lightning.CheckMacaroonPermissions:input_type -> lnrpc.CheckMacPermRequest
+	21, // 17: lnrpc.Lightning.NewAddress:input_type -> lnrpc.NewAddressRequest
+	22, // 18: lnrpc.Lightning.WalletBalance:input_type -> lnrpc.WalletBalanceRequest
+	23, // 19: lnrpc.Lightning.ListUnspent:input_type -> lnrpc.ListUnspentRequest
+	24, // 20: lnrpc.Lightning.SendCoins:input_type -> lnrpc.SendCoinsRequest
+	25, // 21: lnrpc.Lightning.GetTransactions:input_type -> lnrpc.GetTransactionsRequest
+	26, // 22: lnrpc.Lightning.OpenChannel:input_type -> lnrpc.OpenChannelRequest
+	26, // 23: lnrpc.Lightning.OpenChannelSync:input_type -> lnrpc.OpenChannelRequest
+	27, // 24: lnrpc.Lightning.ListChannels:input_type -> lnrpc.ListChannelsRequest
+	28, // 25: lnrpc.Lightning.PendingChannels:input_type -> lnrpc.PendingChannelsRequest
+	29, // 26: lnrpc.Lightning.ClosedChannels:input_type -> lnrpc.ClosedChannelsRequest
+	30, // 27: lnrpc.Lightning.ChannelBalance:input_type -> lnrpc.ChannelBalanceRequest
+	31, // 28: lnrpc.Lightning.CloseChannel:input_type -> lnrpc.CloseChannelRequest
+	32, // 29: lnrpc.Lightning.AddInvoice:input_type -> lnrpc.Invoice
+	33, // 30: lnrpc.Lightning.LookupInvoice:input_type -> lnrpc.PaymentHash
+	34, // 31: lnrpc.Lightning.ListInvoices:input_type -> lnrpc.ListInvoiceRequest
+	35, // 32: lnrpc.Lightning.SubscribeInvoices:input_type -> lnrpc.InvoiceSubscription
+	36, // 33: lnrpc.Lightning.DecodePayReq:input_type -> lnrpc.PayReqString
+	37, // 34: lnrpc.Lightning.ListPayments:input_type -> lnrpc.ListPaymentsRequest
+	38, // 35: lnrpc.Lightning.DeletePayment:input_type -> lnrpc.DeletePaymentRequest
+	1,  // 36: lnrpc.Lightning.GetInfo:output_type -> lnrpc.GetInfoResponse
+	5,  // 37: lnrpc.Lightning.ConnectPeer:output_type -> lnrpc.ConnectPeerResponse
+	7,  // 38: lnrpc.Lightning.DisconnectPeer:output_type -> lnrpc.DisconnectPeerResponse
+	9,  // 39: lnrpc.Lightning.ListPeers:output_type -> lnrpc.ListPeersResponse
+	12, // 40: lnrpc.Lightning.StopDaemon:output_type -> lnrpc.StopResponse
+	39, // 41: lnrpc.Lightning.BakeMacaroon:output_type -> lnrpc.BakeMacaroonResponse
+	40, // 42: lnrpc.Lightning.ListMacaroonIDs:output_type -> lnrpc.ListMacaroonIDsResponse
+	41, // 43: lnrpc.Lightning.DeleteMacaroonID:output_type -> lnrpc.DeleteMacaroonIDResponse
+	42, // 44: lnrpc.Lightning.ListPermissions:output_type -> lnrpc.ListPermissionsResponse
+	43, // 45: lnrpc.Lightning.CheckMacaroonPermissions:output_type -> lnrpc.CheckMacPermResponse
+	44, // 46: lnrpc.Lightning.NewAddress:output_type -> lnrpc.NewAddressResponse
+	45, // 47: lnrpc.Lightning.WalletBalance:output_type -> lnrpc.WalletBalanceResponse
+	46, // 48: lnrpc.Lightning.ListUnspent:output_type -> lnrpc.ListUnspentResponse
+	47, // 49: lnrpc.Lightning.SendCoins:output_type -> lnrpc.SendCoinsResponse
+	48, // 50: lnrpc.Lightning.GetTransactions:output_type -> lnrpc.TransactionDetails
+	49, // 51: lnrpc.Lightning.OpenChannel:output_type -> lnrpc.OpenStatusUpdate
+	50, // 52: lnrpc.Lightning.OpenChannelSync:output_type -> lnrpc.ChannelPoint
+	51, // 53: lnrpc.Lightning.ListChannels:output_type -> lnrpc.ListChannelsResponse
+	52, // 54: lnrpc.Lightning.PendingChannels:output_type -> lnrpc.PendingChannelsResponse
+	53, // 55: lnrpc.Lightning.ClosedChannels:output_type -> lnrpc.ClosedChannelsResponse
+	54, // 56: lnrpc.Lightning.ChannelBalance:output_type -> lnrpc.ChannelBalanceResponse
+	55, // 57: lnrpc.Lightning.CloseChannel:output_type -> lnrpc.CloseStatusUpdate
+	56, // 58: lnrpc.Lightning.AddInvoice:output_type -> lnrpc.AddInvoiceResponse
+	32, // 59: lnrpc.Lightning.LookupInvoice:output_type -> lnrpc.Invoice
+	57, // 60: lnrpc.Lightning.ListInvoices:output_type -> lnrpc.ListInvoiceResponse
+	32, // 61: lnrpc.Lightning.SubscribeInvoices:output_type -> lnrpc.Invoice
+	58, // 62: lnrpc.Lightning.DecodePayReq:output_type -> lnrpc.PayReq
+	59, // 63: lnrpc.Lightning.ListPayments:output_type -> lnrpc.ListPaymentsResponse
+	60, // 64: lnrpc.Lightning.DeletePayment:output_type -> lnrpc.DeletePaymentResponse
+	36, // [36:65] is the sub-list for method output_type
+	7,  // [7:36] is the sub-list for method input_type
 	7,  // [7:7] is the sub-list for extension type_name
 	7,  // [7:7] is the sub-list for extension extendee
 	0,  // [0:7] is the sub-list for field type_name
@@ -970,6 +995,7 @@ func file_messages_lnrpc_lightning_proto_init() {
 	file_messages_lnrpc_channel_proto_init()
 	file_messages_lnrpc_feature_proto_init()
 	file_messages_lnrpc_invoice_proto_init()
+	file_messages_lnrpc_macaroon_proto_init()
 	file_messages_lnrpc_payment_proto_init()
 	file_messages_lnrpc_wallet_proto_init()
 	type x struct{}

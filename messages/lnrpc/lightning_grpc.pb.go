@@ -21,30 +21,35 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Lightning_GetInfo_FullMethodName           = "/lnrpc.Lightning/GetInfo"
-	Lightning_ConnectPeer_FullMethodName       = "/lnrpc.Lightning/ConnectPeer"
-	Lightning_DisconnectPeer_FullMethodName    = "/lnrpc.Lightning/DisconnectPeer"
-	Lightning_ListPeers_FullMethodName         = "/lnrpc.Lightning/ListPeers"
-	Lightning_StopDaemon_FullMethodName        = "/lnrpc.Lightning/StopDaemon"
-	Lightning_NewAddress_FullMethodName        = "/lnrpc.Lightning/NewAddress"
-	Lightning_WalletBalance_FullMethodName     = "/lnrpc.Lightning/WalletBalance"
-	Lightning_ListUnspent_FullMethodName       = "/lnrpc.Lightning/ListUnspent"
-	Lightning_SendCoins_FullMethodName         = "/lnrpc.Lightning/SendCoins"
-	Lightning_GetTransactions_FullMethodName   = "/lnrpc.Lightning/GetTransactions"
-	Lightning_OpenChannel_FullMethodName       = "/lnrpc.Lightning/OpenChannel"
-	Lightning_OpenChannelSync_FullMethodName   = "/lnrpc.Lightning/OpenChannelSync"
-	Lightning_ListChannels_FullMethodName      = "/lnrpc.Lightning/ListChannels"
-	Lightning_PendingChannels_FullMethodName   = "/lnrpc.Lightning/PendingChannels"
-	Lightning_ClosedChannels_FullMethodName    = "/lnrpc.Lightning/ClosedChannels"
-	Lightning_ChannelBalance_FullMethodName    = "/lnrpc.Lightning/ChannelBalance"
-	Lightning_CloseChannel_FullMethodName      = "/lnrpc.Lightning/CloseChannel"
-	Lightning_AddInvoice_FullMethodName        = "/lnrpc.Lightning/AddInvoice"
-	Lightning_LookupInvoice_FullMethodName     = "/lnrpc.Lightning/LookupInvoice"
-	Lightning_ListInvoices_FullMethodName      = "/lnrpc.Lightning/ListInvoices"
-	Lightning_SubscribeInvoices_FullMethodName = "/lnrpc.Lightning/SubscribeInvoices"
-	Lightning_DecodePayReq_FullMethodName      = "/lnrpc.Lightning/DecodePayReq"
-	Lightning_ListPayments_FullMethodName      = "/lnrpc.Lightning/ListPayments"
-	Lightning_DeletePayment_FullMethodName     = "/lnrpc.Lightning/DeletePayment"
+	Lightning_GetInfo_FullMethodName                  = "/lnrpc.Lightning/GetInfo"
+	Lightning_ConnectPeer_FullMethodName              = "/lnrpc.Lightning/ConnectPeer"
+	Lightning_DisconnectPeer_FullMethodName           = "/lnrpc.Lightning/DisconnectPeer"
+	Lightning_ListPeers_FullMethodName                = "/lnrpc.Lightning/ListPeers"
+	Lightning_StopDaemon_FullMethodName               = "/lnrpc.Lightning/StopDaemon"
+	Lightning_BakeMacaroon_FullMethodName             = "/lnrpc.Lightning/BakeMacaroon"
+	Lightning_ListMacaroonIDs_FullMethodName          = "/lnrpc.Lightning/ListMacaroonIDs"
+	Lightning_DeleteMacaroonID_FullMethodName         = "/lnrpc.Lightning/DeleteMacaroonID"
+	Lightning_ListPermissions_FullMethodName          = "/lnrpc.Lightning/ListPermissions"
+	Lightning_CheckMacaroonPermissions_FullMethodName = "/lnrpc.Lightning/CheckMacaroonPermissions"
+	Lightning_NewAddress_FullMethodName               = "/lnrpc.Lightning/NewAddress"
+	Lightning_WalletBalance_FullMethodName            = "/lnrpc.Lightning/WalletBalance"
+	Lightning_ListUnspent_FullMethodName              = "/lnrpc.Lightning/ListUnspent"
+	Lightning_SendCoins_FullMethodName                = "/lnrpc.Lightning/SendCoins"
+	Lightning_GetTransactions_FullMethodName          = "/lnrpc.Lightning/GetTransactions"
+	Lightning_OpenChannel_FullMethodName              = "/lnrpc.Lightning/OpenChannel"
+	Lightning_OpenChannelSync_FullMethodName          = "/lnrpc.Lightning/OpenChannelSync"
+	Lightning_ListChannels_FullMethodName             = "/lnrpc.Lightning/ListChannels"
+	Lightning_PendingChannels_FullMethodName          = "/lnrpc.Lightning/PendingChannels"
+	Lightning_ClosedChannels_FullMethodName           = "/lnrpc.Lightning/ClosedChannels"
+	Lightning_ChannelBalance_FullMethodName           = "/lnrpc.Lightning/ChannelBalance"
+	Lightning_CloseChannel_FullMethodName             = "/lnrpc.Lightning/CloseChannel"
+	Lightning_AddInvoice_FullMethodName               = "/lnrpc.Lightning/AddInvoice"
+	Lightning_LookupInvoice_FullMethodName            = "/lnrpc.Lightning/LookupInvoice"
+	Lightning_ListInvoices_FullMethodName             = "/lnrpc.Lightning/ListInvoices"
+	Lightning_SubscribeInvoices_FullMethodName        = "/lnrpc.Lightning/SubscribeInvoices"
+	Lightning_DecodePayReq_FullMethodName             = "/lnrpc.Lightning/DecodePayReq"
+	Lightning_ListPayments_FullMethodName             = "/lnrpc.Lightning/ListPayments"
+	Lightning_DeletePayment_FullMethodName            = "/lnrpc.Lightning/DeletePayment"
 )
 
 // LightningClient is the client API for Lightning service.
@@ -63,6 +68,16 @@ type LightningClient interface {
 	ListPeers(ctx context.Context, in *ListPeersRequest, opts ...grpc.CallOption) (*ListPeersResponse, error)
 	// StopDaemon begins to stop the daemon and returns.
 	StopDaemon(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error)
+	// BakeMacaroon makes a macaroon that allows what is asked for.
+	BakeMacaroon(ctx context.Context, in *BakeMacaroonRequest, opts ...grpc.CallOption) (*BakeMacaroonResponse, error)
+	// ListMacaroonIDs lists the numbers of the keys that macaroons are made from.
+	ListMacaroonIDs(ctx context.Context, in *ListMacaroonIDsRequest, opts ...grpc.CallOption) (*ListMacaroonIDsResponse, error)
+	// DeleteMacaroonID deletes a key, and so revokes all macaroons that were made from it.
+	DeleteMacaroonID(ctx context.Context, in *DeleteMacaroonIDRequest, opts ...grpc.CallOption) (*DeleteMacaroonIDResponse, error)
+	// ListPermissions lists what each method needs.
+	ListPermissions(ctx context.Context, in *ListPermissionsRequest, opts ...grpc.CallOption) (*ListPermissionsResponse, error)
+	// CheckMacaroonPermissions tells whether a macaroon allows something.
+	CheckMacaroonPermissions(ctx context.Context, in *CheckMacPermRequest, opts ...grpc.CallOption) (*CheckMacPermResponse, error)
 	// NewAddress gives out an address of the wallet.
 	NewAddress(ctx context.Context, in *NewAddressRequest, opts ...grpc.CallOption) (*NewAddressResponse, error)
 	// WalletBalance adds up the wallet's coins.
@@ -155,6 +170,56 @@ func (c *lightningClient) StopDaemon(ctx context.Context, in *StopRequest, opts 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(StopResponse)
 	err := c.cc.Invoke(ctx, Lightning_StopDaemon_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) BakeMacaroon(ctx context.Context, in *BakeMacaroonRequest, opts ...grpc.CallOption) (*BakeMacaroonResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BakeMacaroonResponse)
+	err := c.cc.Invoke(ctx, Lightning_BakeMacaroon_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) ListMacaroonIDs(ctx context.Context, in *ListMacaroonIDsRequest, opts ...grpc.CallOption) (*ListMacaroonIDsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListMacaroonIDsResponse)
+	err := c.cc.Invoke(ctx, Lightning_ListMacaroonIDs_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) DeleteMacaroonID(ctx context.Context, in *DeleteMacaroonIDRequest, opts ...grpc.CallOption) (*DeleteMacaroonIDResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteMacaroonIDResponse)
+	err := c.cc.Invoke(ctx, Lightning_DeleteMacaroonID_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) ListPermissions(ctx context.Context, in *ListPermissionsRequest, opts ...grpc.CallOption) (*ListPermissionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPermissionsResponse)
+	err := c.cc.Invoke(ctx, Lightning_ListPermissions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) CheckMacaroonPermissions(ctx context.Context, in *CheckMacPermRequest, opts ...grpc.CallOption) (*CheckMacPermResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckMacPermResponse)
+	err := c.cc.Invoke(ctx, Lightning_CheckMacaroonPermissions_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -394,6 +459,16 @@ type LightningServer interface {
 	ListPeers(context.Context, *ListPeersRequest) (*ListPeersResponse, error)
 	// StopDaemon begins to stop the daemon and returns.
 	StopDaemon(context.Context, *StopRequest) (*StopResponse, error)
+	// BakeMacaroon makes a macaroon that allows what is asked for.
+	BakeMacaroon(context.Context, *BakeMacaroonRequest) (*BakeMacaroonResponse, error)
+	// ListMacaroonIDs lists the numbers of the keys that macaroons are made from.
+	ListMacaroonIDs(context.Context, *ListMacaroonIDsRequest) (*ListMacaroonIDsResponse, error)
+	// DeleteMacaroonID deletes a key, and so revokes all macaroons that were made from it.
+	DeleteMacaroonID(context.Context, *DeleteMacaroonIDRequest) (*DeleteMacaroonIDResponse, error)
+	// ListPermissions lists what each method needs.
+	ListPermissions(context.Context, *ListPermissionsRequest) (*ListPermissionsResponse, error)
+	// CheckMacaroonPermissions tells whether a macaroon allows something.
+	CheckMacaroonPermissions(context.Context, *CheckMacPermRequest) (*CheckMacPermResponse, error)
 	// NewAddress gives out an address of the wallet.
 	NewAddress(context.Context, *NewAddressRequest) (*NewAddressResponse, error)
 	// WalletBalance adds up the wallet's coins.
@@ -456,6 +531,21 @@ func (UnimplementedLightningServer) ListPeers(context.Context, *ListPeersRequest
 }
 func (UnimplementedLightningServer) StopDaemon(context.Context, *StopRequest) (*StopResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method StopDaemon not implemented")
+}
+func (UnimplementedLightningServer) BakeMacaroon(context.Context, *BakeMacaroonRequest) (*BakeMacaroonResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method BakeMacaroon not implemented")
+}
+func (UnimplementedLightningServer) ListMacaroonIDs(context.Context, *ListMacaroonIDsRequest) (*ListMacaroonIDsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListMacaroonIDs not implemented")
+}
+func (UnimplementedLightningServer) DeleteMacaroonID(context.Context, *DeleteMacaroonIDRequest) (*DeleteMacaroonIDResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteMacaroonID not implemented")
+}
+func (UnimplementedLightningServer) ListPermissions(context.Context, *ListPermissionsRequest) (*ListPermissionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPermissions not implemented")
+}
+func (UnimplementedLightningServer) CheckMacaroonPermissions(context.Context, *CheckMacPermRequest) (*CheckMacPermResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckMacaroonPermissions not implemented")
 }
 func (UnimplementedLightningServer) NewAddress(context.Context, *NewAddressRequest) (*NewAddressResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method NewAddress not implemented")
@@ -621,6 +711,96 @@ func _Lightning_StopDaemon_Handler(srv interface{}, ctx context.Context, dec fun
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(LightningServer).StopDaemon(ctx, req.(*StopRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_BakeMacaroon_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BakeMacaroonRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).BakeMacaroon(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_BakeMacaroon_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).BakeMacaroon(ctx, req.(*BakeMacaroonRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_ListMacaroonIDs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListMacaroonIDsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).ListMacaroonIDs(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_ListMacaroonIDs_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).ListMacaroonIDs(ctx, req.(*ListMacaroonIDsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_DeleteMacaroonID_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteMacaroonIDRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).DeleteMacaroonID(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_DeleteMacaroonID_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).DeleteMacaroonID(ctx, req.(*DeleteMacaroonIDRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_ListPermissions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPermissionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).ListPermissions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_ListPermissions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).ListPermissions(ctx, req.(*ListPermissionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_CheckMacaroonPermissions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckMacPermRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).CheckMacaroonPermissions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_CheckMacaroonPermissions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).CheckMacaroonPermissions(ctx, req.(*CheckMacPermRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -972,6 +1152,26 @@ var Lightning_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "StopDaemon",
 			Handler:    _Lightning_StopDaemon_Handler,
+		},
+		{
+			MethodName: "BakeMacaroon",
+			Handler:    _Lightning_BakeMacaroon_Handler,
+		},
+		{
+			MethodName: "ListMacaroonIDs",
+			Handler:    _Lightning_ListMacaroonIDs_Handler,
+		},
+		{
+			MethodName: "DeleteMacaroonID",
+			Handler:    _Lightning_DeleteMacaroonID_Handler,
+		},
+		{
+			MethodName: "ListPermissions",
+			Handler:    _Lightning_ListPermissions_Handler,
+		},
+		{
+			MethodName: "CheckMacaroonPermissions",
+			Handler:    _Lightning_CheckMacaroonPermissions_Handler,
 		},
 		{
 			MethodName: "NewAddress",

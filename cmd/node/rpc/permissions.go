@@ -28,6 +28,8 @@ const (
 	readPeers     permission = "peers:read"
 	writePeers    permission = "peers:write"
 	readMacaroon  permission = "macaroon:read"
+	writeMacaroon permission = "macaroon:write"
+	bakeMacaroon  permission = "macaroon:generate"
 	readSigner    permission = "signer:read"
 )
 
@@ -38,6 +40,12 @@ var needed = map[string][]permission{
 	lnrpc.Lightning_ListPeers_FullMethodName:      {readPeers},
 	lnrpc.Lightning_ConnectPeer_FullMethodName:    {writePeers},
 	lnrpc.Lightning_DisconnectPeer_FullMethodName: {writePeers},
+
+	lnrpc.Lightning_BakeMacaroon_FullMethodName:             {bakeMacaroon},
+	lnrpc.Lightning_ListMacaroonIDs_FullMethodName:          {readMacaroon},
+	lnrpc.Lightning_DeleteMacaroonID_FullMethodName:         {writeMacaroon},
+	lnrpc.Lightning_ListPermissions_FullMethodName:          {readInfo},
+	lnrpc.Lightning_CheckMacaroonPermissions_FullMethodName: {readMacaroon},
 
 	lnrpc.Lightning_NewAddress_FullMethodName:      {writeAddress},
 	lnrpc.Lightning_WalletBalance_FullMethodName:   {readOnchain},
