@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"math"
 	"slices"
 	"testing"
@@ -38,9 +39,10 @@ type fakePayments struct {
 	listed  payment.Selection
 }
 
-func (f *fakePayments) Pay(_ context.Context, hash [32]byte, want *pb.Request) (*pb.Payment, error) {
+// Pay does not wait for whoever does not.
+func (f *fakePayments) Pay(ctx context.Context, hash [32]byte, want *pb.Request) (*pb.Payment, error) {
 	f.paid, f.hashes = append(f.paid, want), append(f.hashes, hash)
-	return nil, f.err
+	return nil, errors.Join(f.err, ctx.Err())
 }
 
 func (f *fakePayments) Track(ctx context.Context, _ [32]byte, tell func(*pb.Payment) error) error {
@@ -223,7 +225,7 @@ func TestSendPayment(t *testing.T) {
 		AmountMsat: 3000, FinalDelta: 80, MaxParts: 1,
 	}, node.paid[1]), node.paid[1])
 
-	// Who leaves a payment that can be cancelled aborts it.
+	// Who leaves a payment that can be cancelled aborts it, however early.
 	ctx, leave := context.WithCancel(t.Context())
 	leave()
 	node.ended = context.Canceled

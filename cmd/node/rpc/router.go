@@ -45,7 +45,8 @@ func (s *router) SendPaymentV2(r *routerrpc.SendPaymentRequest, out routerrpc.Ro
 	if err != nil {
 		return err
 	}
-	if _, err := s.payments().Pay(out.Context(), hash, want); err != nil {
+	// It does not end with its caller, who else could leave a payment behind of which nobody knows whether it has begun.
+	if _, err := s.payments().Pay(context.WithoutCancel(out.Context()), hash, want); err != nil {
 		return paymentRefused(err)
 	}
 	err = s.payments().Track(out.Context(), hash, telling(out.Send, r.NoInflightUpdates))
