@@ -40,10 +40,11 @@ func startChain(o Options, k *durable.Kernel) *chainSide {
 		ended: make(chan struct{}), failed: make(chan error, 1), closing: registry.Client{Kernel: k}.Costly,
 	}
 	c.desk = onchain.NewDesk(onchain.Options{
-		Kernel: k, Backend: o.Backend, Runtime: c.runtime, FallbackFeeRate: o.FallbackFeeRate, Log: o.Log,
+		Kernel: k, Backend: o.Backend, Runtime: c.runtime, FallbackFeeRate: o.FallbackFeeRate,
+		Log: o.logOf(LogChain),
 	})
 	c.shell = wallet.NewShell(wallet.ShellOptions{
-		Kernel: k, Runtime: c.runtime, Desk: c.desk, Chain: o.Wallet, Channels: c.closing, Log: o.Log,
+		Kernel: k, Runtime: c.runtime, Desk: c.desk, Chain: o.Wallet, Channels: c.closing, Log: o.logOf(LogWallet),
 	})
 	go func() {
 		defer close(c.ended)

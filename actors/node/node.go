@@ -59,7 +59,8 @@ type Options struct {
 	Pending registry.Limits
 	// AcceptKeysend takes payments that no invoice asked for.
 	AcceptKeysend bool
-	Log           *slog.Logger
+	// Log is told by SubsystemKey which part of the node logs.
+	Log *slog.Logger
 }
 
 // Node is a running node.
@@ -84,14 +85,16 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	listener, err := transport.Listen(o.Listen, transport.ListenConfig{
 		Key: keys.NodeECDH{Signer: o.Signer},
 		Refused: func(from net.Addr, reason error) {
-			o.Log.Debug("connection refused", "from", from.String(), "reason", reason)
+			o.logOf(LogPeers).Debug("connection refused", "from", from.String(), "reason", reason)
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
 	n := &Node{signer: o.Signer, listener: listener, serving: make(chan struct{})}
-	n.Kernel = durable.New(durable.Options{Journal: o.Journal, World: world{n, o.Log}, Log: o.Log})
+	n.Kernel = durable.New(durable.Options{
+		Journal: o.Journal, World: world{n, o.Log}, Log: o.logOf(LogActors),
+	})
 	n.Peers = peerbook.Client{Kernel: n.Kernel}
 	n.chain = startChain(o, n.Kernel)
 	n.furnish(o)

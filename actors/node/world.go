@@ -31,16 +31,17 @@ func (n *Node) furnish(o Options) {
 	}
 	n.channels = channel.NewShell(channel.Config{
 		Kernel: n.Kernel, Runtime: n.chain.runtime, Desk: n.chain.desk, Chain: *o.Network.GenesisHash,
-		Funder: wallet.Address, NewScript: n.newScript, MaxCommitFeeRate: o.MaxCommitFeeRate, Log: o.Log,
+		Funder: wallet.Address, NewScript: n.newScript, MaxCommitFeeRate: o.MaxCommitFeeRate,
+		Log: o.logOf(LogChannels),
 	})
 	n.peers = peerbook.NewShell(n.Kernel, hub.New(hub.Config{
 		Key: keys.NodeECDH{Signer: o.Signer}, Features: Features(), Chain: *o.Network.GenesisHash,
-		Max: peerbook.MaxConnections, Log: o.Log,
-	}), n.channels, o.Log)
-	n.invoices = invoice.NewShell(n.Kernel, n.chain.desk.Height, o.Log)
+		Max: peerbook.MaxConnections, Log: o.logOf(LogPeers),
+	}), n.channels, o.logOf(LogPeers))
+	n.invoices = invoice.NewShell(n.Kernel, n.chain.runtime, n.chain.desk.Height, o.logOf(LogInvoices))
 	n.chain.desk.Heights(n.invoices.NewHeight)
 	n.payments = payment.NewShell(payment.Config{
-		Kernel: n.Kernel, Channels: n.channelsWith, Height: n.chain.desk.Height, Log: o.Log,
+		Kernel: n.Kernel, Channels: n.channelsWith, Height: n.chain.desk.Height, Log: o.logOf(LogPayments),
 	})
 }
 

@@ -341,6 +341,157 @@ func (*DropResponse) Descriptor() ([]byte, []int) {
 	return file_messages_debugrpc_debug_proto_rawDescGZIP(), []int{6}
 }
 
+type LogLevelsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// spec is a level for all ("info"), levels for some ("PEER=debug,CHAN=trace"), or both; empty changes nothing.
+	Spec          string `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogLevelsRequest) Reset() {
+	*x = LogLevelsRequest{}
+	mi := &file_messages_debugrpc_debug_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogLevelsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogLevelsRequest) ProtoMessage() {}
+
+func (x *LogLevelsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_debugrpc_debug_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogLevelsRequest.ProtoReflect.Descriptor instead.
+func (*LogLevelsRequest) Descriptor() ([]byte, []int) {
+	return file_messages_debugrpc_debug_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *LogLevelsRequest) GetSpec() string {
+	if x != nil {
+		return x.Spec
+	}
+	return ""
+}
+
+type LogLevelsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subsystems    []*Subsystem           `protobuf:"bytes,1,rep,name=subsystems,proto3" json:"subsystems,omitempty"` // by name
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogLevelsResponse) Reset() {
+	*x = LogLevelsResponse{}
+	mi := &file_messages_debugrpc_debug_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogLevelsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogLevelsResponse) ProtoMessage() {}
+
+func (x *LogLevelsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_debugrpc_debug_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogLevelsResponse.ProtoReflect.Descriptor instead.
+func (*LogLevelsResponse) Descriptor() ([]byte, []int) {
+	return file_messages_debugrpc_debug_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *LogLevelsResponse) GetSubsystems() []*Subsystem {
+	if x != nil {
+		return x.Subsystems
+	}
+	return nil
+}
+
+// Subsystem is a part of the daemon that logs.
+type Subsystem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// level is the least that it logs: trace, debug, info, warn, error, critical or off.
+	Level         string `protobuf:"bytes,2,opt,name=level,proto3" json:"level,omitempty"`
+	About         string `protobuf:"bytes,3,opt,name=about,proto3" json:"about,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Subsystem) Reset() {
+	*x = Subsystem{}
+	mi := &file_messages_debugrpc_debug_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Subsystem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Subsystem) ProtoMessage() {}
+
+func (x *Subsystem) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_debugrpc_debug_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Subsystem.ProtoReflect.Descriptor instead.
+func (*Subsystem) Descriptor() ([]byte, []int) {
+	return file_messages_debugrpc_debug_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Subsystem) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Subsystem) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+func (x *Subsystem) GetAbout() string {
+	if x != nil {
+		return x.About
+	}
+	return ""
+}
+
 var File_messages_debugrpc_debug_proto protoreflect.FileDescriptor
 
 const file_messages_debugrpc_debug_proto_rawDesc = "" +
@@ -360,11 +511,22 @@ const file_messages_debugrpc_debug_proto_rawDesc = "" +
 	"\rRetryResponse\"'\n" +
 	"\vDropRequest\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\"\x0e\n" +
-	"\fDropResponse2\xf1\x01\n" +
+	"\fDropResponse\"&\n" +
+	"\x10LogLevelsRequest\x12\x12\n" +
+	"\x04spec\x18\x01 \x01(\tR\x04spec\"R\n" +
+	"\x11LogLevelsResponse\x12=\n" +
+	"\n" +
+	"subsystems\x18\x01 \x03(\v2\x1d.stormcell.debugrpc.SubsystemR\n" +
+	"subsystems\"K\n" +
+	"\tSubsystem\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05level\x18\x02 \x01(\tR\x05level\x12\x14\n" +
+	"\x05about\x18\x03 \x01(\tR\x05about2\xcb\x02\n" +
 	"\x05Debug\x12O\n" +
 	"\x06Halted\x12!.stormcell.debugrpc.HaltedRequest\x1a\".stormcell.debugrpc.HaltedResponse\x12L\n" +
 	"\x05Retry\x12 .stormcell.debugrpc.RetryRequest\x1a!.stormcell.debugrpc.RetryResponse\x12I\n" +
-	"\x04Drop\x12\x1f.stormcell.debugrpc.DropRequest\x1a .stormcell.debugrpc.DropResponseB\x1dZ\x1bstormcell/messages/debugrpcb\x06proto3"
+	"\x04Drop\x12\x1f.stormcell.debugrpc.DropRequest\x1a .stormcell.debugrpc.DropResponse\x12X\n" +
+	"\tLogLevels\x12$.stormcell.debugrpc.LogLevelsRequest\x1a%.stormcell.debugrpc.LogLevelsResponseB\x1dZ\x1bstormcell/messages/debugrpcb\x06proto3"
 
 var (
 	file_messages_debugrpc_debug_proto_rawDescOnce sync.Once
@@ -378,29 +540,35 @@ func file_messages_debugrpc_debug_proto_rawDescGZIP() []byte {
 	return file_messages_debugrpc_debug_proto_rawDescData
 }
 
-var file_messages_debugrpc_debug_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_messages_debugrpc_debug_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_messages_debugrpc_debug_proto_goTypes = []any{
-	(*HaltedRequest)(nil),  // 0: stormcell.debugrpc.HaltedRequest
-	(*HaltedResponse)(nil), // 1: stormcell.debugrpc.HaltedResponse
-	(*HaltedActor)(nil),    // 2: stormcell.debugrpc.HaltedActor
-	(*RetryRequest)(nil),   // 3: stormcell.debugrpc.RetryRequest
-	(*RetryResponse)(nil),  // 4: stormcell.debugrpc.RetryResponse
-	(*DropRequest)(nil),    // 5: stormcell.debugrpc.DropRequest
-	(*DropResponse)(nil),   // 6: stormcell.debugrpc.DropResponse
+	(*HaltedRequest)(nil),     // 0: stormcell.debugrpc.HaltedRequest
+	(*HaltedResponse)(nil),    // 1: stormcell.debugrpc.HaltedResponse
+	(*HaltedActor)(nil),       // 2: stormcell.debugrpc.HaltedActor
+	(*RetryRequest)(nil),      // 3: stormcell.debugrpc.RetryRequest
+	(*RetryResponse)(nil),     // 4: stormcell.debugrpc.RetryResponse
+	(*DropRequest)(nil),       // 5: stormcell.debugrpc.DropRequest
+	(*DropResponse)(nil),      // 6: stormcell.debugrpc.DropResponse
+	(*LogLevelsRequest)(nil),  // 7: stormcell.debugrpc.LogLevelsRequest
+	(*LogLevelsResponse)(nil), // 8: stormcell.debugrpc.LogLevelsResponse
+	(*Subsystem)(nil),         // 9: stormcell.debugrpc.Subsystem
 }
 var file_messages_debugrpc_debug_proto_depIdxs = []int32{
 	2, // 0: stormcell.debugrpc.HaltedResponse.actors:type_name -> stormcell.debugrpc.HaltedActor
-	0, // 1: stormcell.debugrpc.Debug.Halted:input_type -> stormcell.debugrpc.HaltedRequest
-	3, // 2: stormcell.debugrpc.Debug.Retry:input_type -> stormcell.debugrpc.RetryRequest
-	5, // 3: stormcell.debugrpc.Debug.Drop:input_type -> stormcell.debugrpc.DropRequest
-	1, // 4: stormcell.debugrpc.Debug.Halted:output_type -> stormcell.debugrpc.HaltedResponse
-	4, // 5: stormcell.debugrpc.Debug.Retry:output_type -> stormcell.debugrpc.RetryResponse
-	6, // 6: stormcell.debugrpc.Debug.Drop:output_type -> stormcell.debugrpc.DropResponse
-	4, // [4:7] is the sub-list for method output_type
-	1, // [1:4] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	9, // 1: stormcell.debugrpc.LogLevelsResponse.subsystems:type_name -> stormcell.debugrpc.Subsystem
+	0, // 2: stormcell.debugrpc.Debug.Halted:input_type -> stormcell.debugrpc.HaltedRequest
+	3, // 3: stormcell.debugrpc.Debug.Retry:input_type -> stormcell.debugrpc.RetryRequest
+	5, // 4: stormcell.debugrpc.Debug.Drop:input_type -> stormcell.debugrpc.DropRequest
+	7, // 5: stormcell.debugrpc.Debug.LogLevels:input_type -> stormcell.debugrpc.LogLevelsRequest
+	1, // 6: stormcell.debugrpc.Debug.Halted:output_type -> stormcell.debugrpc.HaltedResponse
+	4, // 7: stormcell.debugrpc.Debug.Retry:output_type -> stormcell.debugrpc.RetryResponse
+	6, // 8: stormcell.debugrpc.Debug.Drop:output_type -> stormcell.debugrpc.DropResponse
+	8, // 9: stormcell.debugrpc.Debug.LogLevels:output_type -> stormcell.debugrpc.LogLevelsResponse
+	6, // [6:10] is the sub-list for method output_type
+	2, // [2:6] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_messages_debugrpc_debug_proto_init() }
@@ -414,7 +582,7 @@ func file_messages_debugrpc_debug_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_debugrpc_debug_proto_rawDesc), len(file_messages_debugrpc_debug_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

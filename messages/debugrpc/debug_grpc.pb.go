@@ -21,9 +21,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Debug_Halted_FullMethodName = "/stormcell.debugrpc.Debug/Halted"
-	Debug_Retry_FullMethodName  = "/stormcell.debugrpc.Debug/Retry"
-	Debug_Drop_FullMethodName   = "/stormcell.debugrpc.Debug/Drop"
+	Debug_Halted_FullMethodName    = "/stormcell.debugrpc.Debug/Halted"
+	Debug_Retry_FullMethodName     = "/stormcell.debugrpc.Debug/Retry"
+	Debug_Drop_FullMethodName      = "/stormcell.debugrpc.Debug/Drop"
+	Debug_LogLevels_FullMethodName = "/stormcell.debugrpc.Debug/LogLevels"
 )
 
 // DebugClient is the client API for Debug service.
@@ -38,6 +39,8 @@ type DebugClient interface {
 	Retry(ctx context.Context, in *RetryRequest, opts ...grpc.CallOption) (*RetryResponse, error)
 	// Drop removes the message that a halted actor failed on, and lets it go on without. What the message promised is lost.
 	Drop(ctx context.Context, in *DropRequest, opts ...grpc.CallOption) (*DropResponse, error)
+	// LogLevels changes how much the parts of the daemon log, if asked to, and tells how much each does.
+	LogLevels(ctx context.Context, in *LogLevelsRequest, opts ...grpc.CallOption) (*LogLevelsResponse, error)
 }
 
 type debugClient struct {
@@ -78,6 +81,16 @@ func (c *debugClient) Drop(ctx context.Context, in *DropRequest, opts ...grpc.Ca
 	return out, nil
 }
 
+func (c *debugClient) LogLevels(ctx context.Context, in *LogLevelsRequest, opts ...grpc.CallOption) (*LogLevelsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LogLevelsResponse)
+	err := c.cc.Invoke(ctx, Debug_LogLevels_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DebugServer is the server API for Debug service.
 // All implementations must embed UnimplementedDebugServer
 // for forward compatibility.
@@ -90,6 +103,8 @@ type DebugServer interface {
 	Retry(context.Context, *RetryRequest) (*RetryResponse, error)
 	// Drop removes the message that a halted actor failed on, and lets it go on without. What the message promised is lost.
 	Drop(context.Context, *DropRequest) (*DropResponse, error)
+	// LogLevels changes how much the parts of the daemon log, if asked to, and tells how much each does.
+	LogLevels(context.Context, *LogLevelsRequest) (*LogLevelsResponse, error)
 	mustEmbedUnimplementedDebugServer()
 }
 
@@ -108,6 +123,9 @@ func (UnimplementedDebugServer) Retry(context.Context, *RetryRequest) (*RetryRes
 }
 func (UnimplementedDebugServer) Drop(context.Context, *DropRequest) (*DropResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Drop not implemented")
+}
+func (UnimplementedDebugServer) LogLevels(context.Context, *LogLevelsRequest) (*LogLevelsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LogLevels not implemented")
 }
 func (UnimplementedDebugServer) mustEmbedUnimplementedDebugServer() {}
 func (UnimplementedDebugServer) testEmbeddedByValue()               {}
@@ -184,6 +202,24 @@ func _Debug_Drop_Handler(srv interface{}, ctx context.Context, dec func(interfac
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Debug_LogLevels_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LogLevelsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DebugServer).LogLevels(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Debug_LogLevels_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DebugServer).LogLevels(ctx, req.(*LogLevelsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Debug_ServiceDesc is the grpc.ServiceDesc for Debug service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -202,6 +238,10 @@ var Debug_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Drop",
 			Handler:    _Debug_Drop_Handler,
+		},
+		{
+			MethodName: "LogLevels",
+			Handler:    _Debug_LogLevels_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

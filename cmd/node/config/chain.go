@@ -38,17 +38,17 @@ type Chain struct {
 }
 
 func chainFlags(fs *pflag.FlagSet) {
-	fs.String("chain", Neutrino, "where the chain comes from: neutrino (a light client, needs no server), btcd or bitcoind")
-	fs.Uint32("fallbackfeerate", 10, "sat/vB for transactions while the chain backend has no estimate")
-	fs.StringSlice("neutrino.connect", nil, "host:port of the only Bitcoin nodes that the light client asks")
-	fs.StringSlice("neutrino.addpeer", nil, "host:port of Bitcoin nodes that the light client asks besides those it finds")
+	fs.String("chain", Neutrino, "the `SOURCE` of the chain: neutrino (a light client, needs no server), btcd or bitcoind")
+	fs.Uint32("fallbackfeerate", 10, "`SAT/VB` for transactions while the chain backend has no estimate")
+	fs.StringSlice("neutrino.connect", nil, "`HOST:PORT,...` of the only Bitcoin nodes that the light client asks")
+	fs.StringSlice("neutrino.addpeer", nil, "`HOST:PORT,...` of Bitcoin nodes that the light client asks besides those it finds")
 	for _, server := range []string{Btcd, Bitcoind} {
-		fs.String(server+".rpchost", "", "host or host:port of "+server+" (default localhost, the network's usual port)")
-		fs.String(server+".rpcuser", "", "user name at "+server)
-		fs.String(server+".rpcpass", "", "password at "+server+"; better in the configuration file than on the command line")
+		fs.String(server+".rpchost", "", "`HOST[:PORT]` of "+server+" (default localhost, the network's usual port)")
+		fs.String(server+".rpcuser", "", "the `NAME` to log in with at "+server)
+		fs.String(server+".rpcpass", "", "the `PASSWORD` at "+server+"; better in the configuration file than on the command line")
 	}
-	fs.String("btcd.rpccert", "", "file with btcd's certificate (default ~/.btcd/rpc.cert)")
-	fs.String("bitcoind.rpccookie", "", "bitcoind's cookie file, instead of user and password")
+	fs.String("btcd.rpccert", "", "the `FILE` with btcd's certificate (default ~/.btcd/rpc.cert)")
+	fs.String("bitcoind.rpccookie", "", "bitcoind's cookie `FILE`, instead of user and password")
 }
 
 // loadChain reads the settings of chainFlags.

@@ -23,9 +23,9 @@ type Channels struct {
 func channelFlags(fs *pflag.FlagSet) {
 	pending := registry.DefaultLimits()
 	fs.Uint32("max-commit-fee-rate-anchors", uint32(channel.MaxCommitFeeRate.ToVB()),
-		"sat/vB that the node pays at most for commitments of its channels, whatever the market asks")
-	fs.Int("maxpendingchannels", pending.PerPeer, "channels without a confirmed funding that one peer may have with us; 0 takes none")
-	fs.Int("maxpendingtotal", pending.All, "channels without a confirmed funding that all peers may have with us together")
+		"`SAT/VB` that the node pays at most for commitments of its channels, whatever the market asks")
+	fs.Int("maxpendingchannels", pending.PerPeer, "the `NUMBER` of channels without a confirmed funding that one peer may have with us; 0 takes none")
+	fs.Int("maxpendingtotal", pending.All, "the `NUMBER` of channels without a confirmed funding that all peers may have with us together")
 }
 
 // loadChannels reads the settings of channelFlags.

@@ -9,7 +9,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net"
 	"os"
@@ -23,6 +22,7 @@ import (
 
 	"stormcell/chain/backend"
 	"stormcell/cmd/node/fault"
+	"stormcell/cmd/node/levels"
 )
 
 // Files in the data directory.
@@ -53,7 +53,7 @@ type Daemon struct {
 	RPCListen     string // host:port for clients
 	MetricsListen string // host:port for Prometheus; empty for none
 	ProfileListen string // host:port on loopback for Go's profiler; empty for none
-	LogLevel      slog.Level
+	LogLevels     *levels.Levels
 	LogJSON       bool
 	Chain         Chain
 	Channels      Channels
@@ -70,6 +70,8 @@ type Client struct {
 	Common
 	// Server is the daemon's host:port; empty if the data directory knows.
 	Server string
+	// Macaroon and Certificate are files; empty for those in the data directory.
+	Macaroon, Certificate string
 }
 
 // decisions are no settings: they stand on the command line only.
@@ -77,19 +79,19 @@ var decisions = []string{"moved", "restored", "accept-loss"}
 
 // CommonFlags adds the flags that every command has.
 func CommonFlags(fs *pflag.FlagSet) {
-	fs.String("network", "signet", "the chain: regtest, simnet, signet, testnet3, testnet4 or mainnet")
-	fs.String("datadir", "", "the data directory (default ~/.stormcell/NETWORK)")
+	fs.String("network", "signet", "the `NETWORK`: regtest, simnet, signet, testnet3, testnet4 or mainnet")
+	fs.String("datadir", "", "the `FOLDER` with the node's data (default ~/.stormcell/NETWORK)")
 }
 
 // DaemonFlags adds the daemon's flags.
 func DaemonFlags(fs *pflag.FlagSet) {
-	fs.String("listen", "", "host:port for peers (default all addresses, the network's usual port)")
-	fs.String("rpclisten", "127.0.0.1:10009", "host:port for clients: gRPC, over TLS, with a macaroon")
-	fs.String("metricslisten", "", "host:port for Prometheus, without TLS (default none)")
-	fs.String("pprof", "", "host:port for Go's profiler, on this machine only (default none)")
-	fs.String("debuglevel", "info", "what is logged: debug, info, warn or error")
-	fs.String("logformat", "text", "how it is logged: text or json")
-	fs.Uint64("minfreespace", 256, "MiB of free disk below which the daemon stops before the disk is full")
+	fs.String("listen", "", "`HOST:PORT` for peers (default all addresses, the network's usual port)")
+	fs.String("rpclisten", "127.0.0.1:10009", "`HOST:PORT` for clients: gRPC, over TLS, with a macaroon")
+	fs.String("metricslisten", "", "`HOST:PORT` for Prometheus, without TLS (default none)")
+	fs.String("pprof", "", "`HOST:PORT` for Go's profiler, on this machine only (default none)")
+	fs.String("debuglevel", "info", "the least `LEVEL` that is logged: trace, debug, info, warn, error, critical or off;\nfor parts of the daemon ('warn,PEER=debug') see 'stormcell loglevel'")
+	fs.String("logformat", "text", "the log's `FORMAT`: text or json")
+	fs.Uint64("minfreespace", 256, "`MiB` of free disk below which the daemon stops before the disk is full")
 	fs.Bool("accept-keysend", false, "take payments that no invoice asked for")
 	channelFlags(fs)
 	chainFlags(fs)
@@ -100,7 +102,9 @@ func DaemonFlags(fs *pflag.FlagSet) {
 
 // ClientFlags adds the flags of commands that talk to the daemon.
 func ClientFlags(fs *pflag.FlagSet) {
-	fs.String("rpcserver", "", "host:port of the daemon (default what runs on the data directory)")
+	fs.String("rpcserver", "", "`HOST:PORT` of the daemon (default what runs on the data directory)")
+	fs.String("macaroon", "", "the `FILE` with the macaroon to show (default admin.macaroon in the data directory)")
+	fs.String("tlscert", "", "the `FILE` with the daemon's certificate (default tls.cert in the data directory)")
 }
 
 // LoadDaemon gives what the daemon's flags, the environment and the file say. Its errors are faults.
@@ -131,9 +135,9 @@ func LoadDaemon(fs *pflag.FlagSet) (Daemon, error) {
 	if d.ProfileListen != "" && !isLoopback(d.ProfileListen) {
 		return Daemon{}, wrong(fmt.Errorf("pprof: %q is not an IP address of this machine's loopback and a port", d.ProfileListen))
 	}
-	level, _ := fs.GetString("debuglevel")
-	if err := d.LogLevel.UnmarshalText([]byte(level)); err != nil {
-		return Daemon{}, wrong(fmt.Errorf("debuglevel: %q is none of debug, info, warn, error", level))
+	spec, _ := fs.GetString("debuglevel")
+	if d.LogLevels, err = levels.New(spec); err != nil {
+		return Daemon{}, wrong(fmt.Errorf("debuglevel: %w", err))
 	}
 	format, _ := fs.GetString("logformat")
 	if format != "text" && format != "json" {
@@ -168,6 +172,8 @@ func LoadClient(fs *pflag.FlagSet) (Client, error) {
 	}
 	c := Client{Common: common}
 	c.Server, _ = fs.GetString("rpcserver")
+	c.Macaroon, _ = fs.GetString("macaroon")
+	c.Certificate, _ = fs.GetString("tlscert")
 	return c, nil
 }
 

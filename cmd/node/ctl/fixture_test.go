@@ -24,6 +24,7 @@ import (
 	"stormcell/chain/backend"
 	"stormcell/chain/wallet"
 	"stormcell/cmd/node/fault"
+	"stormcell/cmd/node/levels"
 	"stormcell/cmd/node/rpc"
 )
 
@@ -51,9 +52,11 @@ type fake struct {
 func newFake(t *testing.T) *fake {
 	t.Helper()
 	f := &fake{dir: t.TempDir(), spent: make(chan struct{})}
+	quiet, err := levels.New("info")
+	require.NoError(t, err)
 	s, err := rpc.New(rpc.Options{
 		Listen: "127.0.0.1:0", Dir: f.dir, Network: backend.Regtest, Log: slog.New(slog.DiscardHandler),
-		Unlocked: func(wallet.Seed) {}, Stop: func() {},
+		Unlocked: func(wallet.Seed) {}, Stop: func() {}, Levels: quiet,
 	})
 	require.NoError(t, err)
 	f.server = s.Addr().String()

@@ -16,6 +16,7 @@ import (
 	"stormcell/chain/wallet"
 	"stormcell/cmd/node/config"
 	"stormcell/cmd/node/fault"
+	"stormcell/cmd/node/levels"
 	"stormcell/cmd/node/rpc"
 	"stormcell/cmd/node/version"
 	"stormcell/persistence"
@@ -78,7 +79,8 @@ func (d *daemon) listen(stop func()) error {
 	}
 	var err error
 	d.server, err = rpc.New(rpc.Options{
-		Listen: d.config.RPCListen, Dir: d.config.Dir, Network: d.config.Network, Log: d.log,
+		Listen: d.config.RPCListen, Dir: d.config.Dir, Network: d.config.Network, Levels: d.config.LogLevels,
+		Log:      d.log.With(node.SubsystemKey, levels.API),
 		Unlocked: func(s wallet.Seed) { d.unlocked <- s },
 		Stop:     stop,
 	})

@@ -4,15 +4,17 @@ import (
 	"errors"
 	"log/slog"
 
+	"stormcell/actors/node"
 	"stormcell/cmd/node/config"
 	"stormcell/cmd/node/fault"
+	"stormcell/cmd/node/levels"
 	"stormcell/persistence"
 )
 
 // openJournal opens the journal of the data directory, or says what keeps it shut and what to do.
 func openJournal(c config.Daemon, log *slog.Logger) (*persistence.Badger, error) {
 	j, err := persistence.Open(persistence.Options{
-		Dir: c.Dir, Logger: log, FreeSpaceFloor: c.FreeSpaceFloor, AcceptLoss: c.AcceptLoss, ConfirmMove: c.Moved,
+		Dir: c.Dir, Logger: log.With(node.SubsystemKey, levels.Journal), FreeSpaceFloor: c.FreeSpaceFloor, AcceptLoss: c.AcceptLoss, ConfirmMove: c.Moved,
 		Restored: c.Restored,
 	})
 	if err != nil {

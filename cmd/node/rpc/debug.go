@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"stormcell/actors/durable"
+	"stormcell/cmd/node/levels"
 	"stormcell/messages/debugrpc"
 )
 
@@ -38,6 +39,22 @@ func (d *debugger) Retry(_ context.Context, r *debugrpc.RetryRequest) (*debugrpc
 // Drop implements debugrpc.DebugServer.
 func (d *debugger) Drop(_ context.Context, r *debugrpc.DropRequest) (*debugrpc.DropResponse, error) {
 	return &debugrpc.DropResponse{}, unhalted(d.actors().DropMessage(durable.Address(r.Address)))
+}
+
+// LogLevels implements debugrpc.DebugServer.
+func (d *debugger) LogLevels(_ context.Context, r *debugrpc.LogLevelsRequest) (*debugrpc.LogLevelsResponse, error) {
+	set := d.server.o.Levels
+	if r.Spec != "" {
+		if err := set.Set(r.Spec); err != nil {
+			return nil, status.Error(codes.InvalidArgument, err.Error())
+		}
+		d.server.log.Info("log levels changed", "to", r.Spec)
+	}
+	answer := &debugrpc.LogLevelsResponse{}
+	for _, s := range levels.Subsystems() {
+		answer.Subsystems = append(answer.Subsystems, &debugrpc.Subsystem{Name: s.Name, Level: set.Of(s.Name), About: s.About})
+	}
+	return answer, nil
 }
 
 func unhalted(err error) error {

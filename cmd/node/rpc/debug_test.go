@@ -60,3 +60,24 @@ func TestHaltedActors(t *testing.T) {
 	_, err = d.Drop(t.Context(), &debugrpc.DropRequest{Address: "channel/2"})
 	require.Equal(t, codes.NotFound, status.Code(err))
 }
+
+func TestLogLevels(t *testing.T) {
+	t.Parallel()
+	d := &debugger{server: newLightning(t, Node{}).server}
+	level := func(spec, of string) string {
+		answer, err := d.LogLevels(t.Context(), &debugrpc.LogLevelsRequest{Spec: spec})
+		require.NoError(t, err)
+		for _, s := range answer.Subsystems {
+			require.NotEmpty(t, s.About)
+			if s.Name == of {
+				return s.Level
+			}
+		}
+		return ""
+	}
+	require.Equal(t, "info", level("", "PEER"))
+	require.Equal(t, "trace", level("warn,PEER=trace", "PEER"))
+	require.Equal(t, "warn", level("", "CHAN"))
+	_, err := d.LogLevels(t.Context(), &debugrpc.LogLevelsRequest{Spec: "loud"})
+	require.Equal(t, codes.InvalidArgument, status.Code(err))
+}

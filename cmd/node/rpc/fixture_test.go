@@ -18,14 +18,17 @@ import (
 	coins "stormcell/actors/wallet"
 	"stormcell/chain/backend"
 	"stormcell/chain/wallet"
+	"stormcell/cmd/node/levels"
 )
 
 // newServer makes a server that nobody serves.
 func newServer(t *testing.T) *Server {
 	t.Helper()
+	quiet, err := levels.New("info")
+	require.NoError(t, err)
 	s, err := New(Options{
 		Listen: "127.0.0.1:0", Dir: t.TempDir(), Network: backend.Regtest, Log: slog.New(slog.DiscardHandler),
-		Unlocked: func(wallet.Seed) {}, Stop: func() {},
+		Unlocked: func(wallet.Seed) {}, Stop: func() {}, Levels: quiet,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.listener.Close()) })

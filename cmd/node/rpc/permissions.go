@@ -77,9 +77,10 @@ var needed = map[string][]permission{
 	routerrpc.Router_TrackPaymentV2_FullMethodName: {readOffchain},
 	routerrpc.Router_TrackPayments_FullMethodName:  {readOffchain},
 
-	debugrpc.Debug_Halted_FullMethodName: {readInfo},
-	debugrpc.Debug_Retry_FullMethodName:  {writeInfo},
-	debugrpc.Debug_Drop_FullMethodName:   {writeInfo},
+	debugrpc.Debug_Halted_FullMethodName:    {readInfo},
+	debugrpc.Debug_Retry_FullMethodName:     {writeInfo},
+	debugrpc.Debug_Drop_FullMethodName:      {writeInfo},
+	debugrpc.Debug_LogLevels_FullMethodName: {writeInfo},
 }
 
 // role is who a macaroon was made for. The macaroons of lnd with these names allow the same.

@@ -55,10 +55,18 @@ type Options struct {
 	Dir     string
 	Network backend.Network
 	Log     *slog.Logger
+	Levels  Levels
 	// Unlocked is called once, when the seed is known. It must not block.
 	Unlocked func(wallet.Seed)
 	// Stop asks the daemon to stop. It must not block.
 	Stop func()
+}
+
+// Levels are how much the daemon logs; levels.Levels says what the methods do.
+type Levels interface {
+	Set(spec string) error
+	Names() []string
+	Of(subsystem string) string
 }
 
 // Server answers clients.
