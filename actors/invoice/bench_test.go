@@ -27,7 +27,7 @@ func BenchmarkList(b *testing.B) {
 	require.NoError(b, kernel.Start())
 	ctx := context.Background()
 	defer func() { require.NoError(b, kernel.Stop(ctx)) }()
-	client := NewShell(kernel, func() uint32 { return theHeight }, slog.New(slog.DiscardHandler)).Client()
+	client := NewShell(kernel, durable.Wall{}, func() uint32 { return theHeight }, slog.New(slog.DiscardHandler)).Client()
 
 	const at = 64 // once
 	added := make(chan error, at)

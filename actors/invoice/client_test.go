@@ -40,7 +40,7 @@ func start(t *testing.T, journal *persistence.Memory) *node {
 	n := &node{t: t, ctx: ctx, journal: journal}
 	log := slog.New(slog.DiscardHandler)
 	n.kernel = durable.New(durable.Options{Journal: journal, World: n, Log: log})
-	n.shell = NewShell(n.kernel, func() uint32 { return theHeight }, log)
+	n.shell = NewShell(n.kernel, durable.Wall{}, func() uint32 { return theHeight }, log)
 	n.client = n.shell.Client()
 	policy := DefaultPolicy()
 	policy.Keysend = true
@@ -190,6 +190,29 @@ func TestList(t *testing.T) {
 	require.Equal(t, all[count-2:], numbers(Query{Limit: 5, Wanted: last}))
 	_, err = n.client.List(n.ctx, Query{})
 	require.ErrorIs(t, err, ErrBadRequest)
+}
+
+// TestNobodyPaidInTime: what expired is cancelled for all who ask, follow and list, and is not settled any more.
+func TestNobodyPaidInTime(t *testing.T) {
+	t.Parallel()
+	n := start(t, persistence.NewMemory())
+	open := n.add(Request{Amount: 1, Expiry: time.Hour})
+	late, err := n.client.Add(n.ctx, Request{Amount: 2, Expiry: time.Second}, &theHash)
+	require.NoError(t, err)
+	n.until(late, pb.Status_OPEN)
+	canceled := n.until(late, pb.Status_CANCELED)
+	require.Equal(t, late.GetCreatedNs()+1e9, canceled.GetClosedNs())
+	found, err := n.client.Lookup(n.ctx, theHash)
+	require.NoError(t, err)
+	require.Equal(t, pb.Status_CANCELED, found.GetStatus())
+	still := func(i *pb.Invoice) bool { return i.GetStatus() == pb.Status_OPEN }
+	page, err := n.client.List(n.ctx, Query{Limit: 9, Wanted: still})
+	require.NoError(t, err)
+	require.Len(t, page, 1)
+	require.Equal(t, open.AddIndex, page[0].AddIndex)
+	require.ErrorIs(t, n.client.Settle(n.ctx, thePreimage), ErrCanceled)
+	require.NoError(t, n.client.Cancel(n.ctx, theHash))
+	n.until(late, pb.Status_CANCELED)
 }
 
 func TestHeightsReachWhoHolds(t *testing.T) {

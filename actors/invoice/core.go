@@ -238,6 +238,14 @@ func (c Core) deadline(i *pb.Invoice) time.Time {
 }
 
 // Expired tells whether it is too late to pay an invoice that is open.
-func Expired(i *pb.Invoice, now time.Time) bool {
-	return now.After(time.Unix(0, i.GetCreatedNs()).Add(time.Duration(i.GetExpiryS()) * time.Second))
+func Expired(i *pb.Invoice, now time.Time) bool { return now.After(expiryOf(i)) }
+
+func expiryOf(i *pb.Invoice) time.Time {
+	return time.Unix(0, i.GetCreatedNs()).Add(time.Duration(i.GetExpiryS()) * time.Second)
+}
+
+// lapsed tells whether an invoice is as good as cancelled because nobody paid it in time. It is not stored: it follows from the
+// clock, and an invoice that nobody pays is never woken.
+func lapsed(i *pb.Invoice, now time.Time) bool {
+	return i.GetStatus() == pb.Status_OPEN && !holds(i) && Expired(i, now)
 }

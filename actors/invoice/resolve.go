@@ -21,7 +21,7 @@ func (t *turn) settle(preimage [32]byte) {
 		t.refuse(ErrWrongPreimage)
 	case t.i.GetStatus() == pb.Status_SETTLED:
 		t.refuse(ErrSettled)
-	case t.i.GetStatus() == pb.Status_CANCELED:
+	case t.i.GetStatus() == pb.Status_CANCELED, lapsed(t.i, t.env.Now()):
 		t.refuse(ErrCanceled)
 	case t.i.GetStatus() != pb.Status_HELD:
 		t.refuse(ErrNotHeld)

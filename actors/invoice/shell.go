@@ -10,17 +10,19 @@ import (
 
 // Shell is the world of invoices: it tells heights to those that hold HTLCs, and wakes who waits for changes.
 type Shell struct {
-	kernel *durable.Kernel
-	height func() uint32
-	log    *slog.Logger
+	kernel  *durable.Kernel
+	runtime durable.Runtime
+	height  func() uint32
+	log     *slog.Logger
 
 	holders     sync.Map // durable.Address to the session that holds
 	subscribers sync.Map // *subscriber to nothing
 }
 
-// NewShell makes the world of a kernel's invoices. height gives how many blocks the chain has, zero while that is not known.
-func NewShell(kernel *durable.Kernel, height func() uint32, log *slog.Logger) *Shell {
-	return &Shell{kernel: kernel, height: height, log: log}
+// NewShell makes the world of a kernel's invoices, with the clock that the kernel has. height gives how many blocks the chain
+// has, zero while that is not known.
+func NewShell(kernel *durable.Kernel, runtime durable.Runtime, height func() uint32, log *slog.Logger) *Shell {
+	return &Shell{kernel: kernel, runtime: runtime, height: height, log: log}
 }
 
 // Release carries out an effect of an invoice.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -46,11 +47,11 @@ func (c Client) Add(ctx context.Context, want Request, hash *[32]byte) (Info, er
 	return c.Lookup(ctx, *hash)
 }
 
-// Lookup gives an invoice. The error is ErrNotFound, or the journal's.
+// Lookup gives an invoice. One that nobody paid before it expired is cancelled. The error is ErrNotFound, or the journal's.
 func (c Client) Lookup(ctx context.Context, hash [32]byte) (Info, error) {
 	var found Info
 	err := c.shell.kernel.View(ctx, func(v durable.View) (err error) {
-		found, err = lookup(v, hash)
+		found, err = lookup(v, hash, c.shell.runtime.Now())
 		return err
 	})
 	if err != nil {
@@ -98,7 +99,7 @@ func (c Client) List(ctx context.Context, q Query) ([]Info, error) {
 	}
 	var page []Info
 	err := c.shell.kernel.View(ctx, func(v durable.View) (err error) {
-		page, err = list(ctx, v, q)
+		page, err = list(ctx, v, q, c.shell.runtime.Now())
 		return err
 	})
 	if err != nil {
@@ -124,10 +125,18 @@ func (c Client) Subscribe(ctx context.Context, hash [32]byte, f func(Info) error
 			}
 			told = now.Invoice
 		}
-		if err := c.wait(ctx, sub); err != nil {
+		if err := c.waitOrExpire(ctx, sub, now); err != nil {
 			return err
 		}
 	}
+}
+
+// waitOrExpire waits until an invoice changes, or, if it is open, until it expires.
+func (c Client) waitOrExpire(ctx context.Context, sub *subscriber, i Info) error {
+	if left := expiryOf(i.Invoice).Sub(c.shell.runtime.Now()); i.GetStatus() == pb.Status_OPEN && left >= 0 {
+		defer c.shell.runtime.AfterFunc(left+time.Nanosecond, func() { sub.changed(*sub.one) })()
+	}
+	return c.wait(ctx, sub)
 }
 
 // Since says where a subscription to all invoices begins: after these numbers. Zero begins with what comes next.
@@ -192,7 +201,7 @@ func (c Client) tellAll(ctx context.Context, after *uint64, settled bool, f func
 	for {
 		var page []Info
 		err := c.shell.kernel.View(ctx, func(v durable.View) (err error) {
-			page, err = listed(v, settled, *after)
+			page, err = listed(v, settled, *after, c.shell.runtime.Now())
 			return err
 		})
 		if err != nil {

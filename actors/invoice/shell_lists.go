@@ -3,6 +3,7 @@ package invoice
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"stormcell/actors/durable"
 	pb "stormcell/messages/invoice"
@@ -41,15 +42,15 @@ func entries(v durable.View, prefix string, q Query) ([]entry, error) {
 }
 
 // invoice is what a line is about.
-func (e entry) invoice(v durable.View) (Info, error) {
+func (e entry) invoice(v durable.View, now time.Time) (Info, error) {
 	if len(e.GetPaymentHash()) != 32 {
 		return Info{}, fmt.Errorf("%w: line %d of a list of invoices names none", persistence.ErrCorrupt, e.number)
 	}
-	return lookup(v, [32]byte(e.GetPaymentHash()))
+	return lookup(v, [32]byte(e.GetPaymentHash()), now)
 }
 
-// lookup gives the invoice of a hash with its numbers.
-func lookup(v durable.View, hash [32]byte) (Info, error) {
+// lookup gives the invoice of a hash, as it is now, with its numbers.
+func lookup(v durable.View, hash [32]byte, now time.Time) (Info, error) {
 	state, err := v.State(Address(hash))
 	if err != nil {
 		return Info{}, err
@@ -57,6 +58,9 @@ func lookup(v durable.View, hash [32]byte) (Info, error) {
 	i, ok := state.(*pb.Invoice)
 	if !ok {
 		return Info{}, ErrNotFound
+	}
+	if lapsed(i, now) {
+		i.Status, i.ClosedNs = pb.Status_CANCELED, expiryOf(i).UnixNano()
 	}
 	info := Info{Invoice: i}
 	lines, err := entries(v, ofPrefix(hash[:]), Query{Limit: 2})
@@ -75,7 +79,7 @@ func lookup(v durable.View, hash [32]byte) (Info, error) {
 }
 
 // list gives the invoices that a query wants.
-func list(ctx context.Context, v durable.View, q Query) ([]Info, error) {
+func list(ctx context.Context, v durable.View, q Query, now time.Time) ([]Info, error) {
 	var all []Info
 	for {
 		lines, err := entries(v, addedPrefix, Query{After: q.After, Reverse: q.Reverse, Limit: min(pageSize, q.Limit)})
@@ -83,7 +87,7 @@ func list(ctx context.Context, v durable.View, q Query) ([]Info, error) {
 			return nil, err
 		}
 		for _, line := range lines {
-			i, err := line.invoice(v)
+			i, err := line.invoice(v, now)
 			if err != nil {
 				return nil, err
 			}
@@ -104,7 +108,7 @@ func list(ctx context.Context, v durable.View, q Query) ([]Info, error) {
 }
 
 // listed gives a page of what was added, or settled, after a number.
-func listed(v durable.View, settled bool, after uint64) ([]Info, error) {
+func listed(v durable.View, settled bool, after uint64, now time.Time) ([]Info, error) {
 	prefix := addedPrefix
 	if settled {
 		prefix = settledPrefix
@@ -115,7 +119,7 @@ func listed(v durable.View, settled bool, after uint64) ([]Info, error) {
 	}
 	all := make([]Info, len(lines))
 	for n, line := range lines {
-		if all[n], err = line.invoice(v); err != nil {
+		if all[n], err = line.invoice(v, now); err != nil {
 			return nil, err
 		}
 	}
