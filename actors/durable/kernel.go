@@ -67,8 +67,9 @@ type Kernel struct {
 	cells   map[Address]*cell
 	gone    departed // guarded by cellsMu too
 
-	out     outbox
-	backlog backlog
+	out      outbox
+	backlog  backlog
+	failures failures
 }
 
 // kernels numbers the kernels of a process, so that many can live in one actor system.

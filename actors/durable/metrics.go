@@ -41,7 +41,7 @@ var byKind = []metric{
 	gauge("actors_awake", "Actors in memory.", func(f *figures) int64 { return f.awake.Load() }),
 	gauge("actors_halted", "Actors that take no messages until an operator decides.",
 		func(f *figures) int64 { return f.halted.Load() }),
-	gauge("mailbox_depth", "Messages that wait in memory.", func(f *figures) int64 { return f.mailbox.Load() }),
+	gauge("mailbox_depth", "Messages that wait in memory, for all actors of the kind together.", func(f *figures) int64 { return f.mailbox.Load() }),
 	gauge("inbox_depth", "Durable messages that wait for a first decision, of actors awake.",
 		func(f *figures) int64 { return f.inbox.Load() }),
 	gauge("inbox_kept", "Durable messages kept for a later commit, of actors awake.",
@@ -49,6 +49,7 @@ var byKind = []metric{
 }
 
 var (
+	mailboxMax     = describe("mailbox_depth_max", "Messages that wait in memory for the actor with the most of its kind.", "kind")
 	effectsWaiting = describe("effects_waiting", "Effects that wait for the log to become durable, or to leave.")
 	logBehind      = describe("log_undurable_commits", "Commits submitted and not durable yet.")
 	turnsParked    = describe("turns_parked", "Actors held back because the disk is far behind.")
@@ -59,6 +60,7 @@ func (k *Kernel) Describe(out chan<- *prometheus.Desc) {
 	for _, m := range byKind {
 		out <- m.desc
 	}
+	out <- mailboxMax
 	out <- effectsWaiting
 	out <- logBehind
 	out <- turnsParked
@@ -66,10 +68,12 @@ func (k *Kernel) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (k *Kernel) Collect(out chan<- prometheus.Metric) {
+	deepest := k.deepest()
 	for _, name := range slices.Sorted(maps.Keys(k.kinds)) {
 		for _, m := range byKind {
 			out <- prometheus.MustNewConstMetric(m.desc, m.typ, m.value(&k.kinds[name].figures), name)
 		}
+		out <- prometheus.MustNewConstMetric(mailboxMax, prometheus.GaugeValue, float64(deepest[name]), name)
 	}
 	put := func(d *prometheus.Desc, n int) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n))

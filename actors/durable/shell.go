@@ -158,6 +158,7 @@ func (a *shell) absent(it *item, m Message) {
 func (a *shell) step(m Message) {
 	out := a.kind.core.decide(a.state, m, a)
 	a.check(m, out)
+	a.trace(m, out)
 	if m.Durable() {
 		a.seen = m.ID
 		a.horizon = max(a.horizon, m.ID.LSN)

@@ -85,6 +85,7 @@ func (c *cell) failed(reason any) {
 		}
 		t.count++
 	}
+	c.k.failures.add(c.addr, now, on.String(), t.reason)
 	c.kind.figures.failures.Add(1)
 	c.k.log.Error("actor failed", "actor", c.addr, "message", on.String(), "failures", t.count,
 		"reason", t.reason, "stack", string(cr.stack))
