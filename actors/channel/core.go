@@ -95,6 +95,7 @@ func (c *Core) Decide(s *State, m durable.Message, env durable.Env) durable.Outc
 		t.failed(err)
 	}
 	t.tellStanding()
+	t.tellWatchers()
 	return t.out
 }
 

@@ -62,6 +62,8 @@ type (
 	// Withheld says why our commitment would be published, were it not in doubt whether it is the latest; Proved, that it is.
 	Withheld struct{ Reason string }
 	Proved   struct{}
+	// Changed says that the channel has come further, or that its peer came or went: who lists channels may look again.
+	Changed struct{}
 	// WatchFunding asks for FundingConfirmed, FundingUndone and FundingSpent, from a height on.
 	WatchFunding struct {
 		Outpoint btcwire.OutPoint

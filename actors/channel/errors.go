@@ -65,6 +65,7 @@ var (
 	ErrUnexpected     = errors.New("unexpected message")
 	ErrBadRevocation  = errors.New("secret does not revoke the last commitment")
 	ErrBadSignature   = errors.New("signatures do not fit our commitment")
+	ErrNotSigned      = errors.New("the peer did not sign it")
 	ErrTerms          = errors.New("terms of the channel are not acceptable")
 	ErrNotRevoked     = errors.New("the peer does not revoke its commitment")
 	ErrOutOfSync      = errors.New("peer and we do not agree on where the channel stands")

@@ -33,7 +33,8 @@ type host struct {
 	lsn      persistence.LSN
 	random   uint64
 
-	released []durable.Effect   // in order, not looked at yet
+	released []durable.Effect   // in order, not looked at yet, without Changed
+	changes  int                // of Changed that were released
 	sent     []durable.Envelope // to others, not looked at yet
 	refused  []error
 	timers   map[string]durable.SetTimer
@@ -205,6 +206,10 @@ func (h *host) act(m durable.Message, out durable.Outcome) {
 		}
 		if timer, ok := e.(durable.SetTimer); ok {
 			h.timers[timer.Key] = timer
+			continue
+		}
+		if _, ok := e.(Changed); ok {
+			h.changes++
 			continue
 		}
 		h.released = append(h.released, e)

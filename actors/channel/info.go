@@ -52,6 +52,8 @@ type Info struct {
 
 	// Terms are what each side laid down: LocalTerms bind the peer.
 	LocalTerms, RemoteTerms Terms
+	// Forwarding is what the peer wants for forwarding to us, nil while it has said nothing.
+	Forwarding *Forwarding
 	// CloseScript is where our funds go on a cooperative close; Committed says that the peer holds us to it.
 	CloseScript []byte
 	Committed   bool
@@ -91,7 +93,7 @@ func (t *turn) describe() error {
 		Capacity:  btcutil.Amount(s.GetCapacitySat()), Push: wire.MilliSatoshi(s.GetPushMsat()),
 		FeeRate: fees.SatPerKW(s.GetSatPerKw()), ConfirmationsWanted: max(s.GetMinimumDepth(), 1),
 		ClosesByUs: len(t.shutdown.GetLocalScript()) > 0, CloseReason: t.closing.GetReason(), Behind: t.closing.GetBehind(),
-		Doubted: t.isDoubted(), Withheld: t.withheld,
+		Doubted: t.isDoubted(), Withheld: t.withheld, Forwarding: forwardingOf(s.GetForwarding()),
 	}
 	info.Connected = t.link != 0
 	info.LocalTerms, info.RemoteTerms = termsOf(contract.GetLocal()), termsOf(contract.GetRemote())

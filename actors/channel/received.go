@@ -12,6 +12,9 @@ func (t *turn) received(body Received) error {
 	if body.Link != t.link || t.link == 0 || t.phase >= pb.Phase_CLOSING || t.phase == pb.Phase_ABANDONED {
 		return nil
 	}
+	if m, ok := body.Message.(*wire.ChannelUpdate); ok {
+		return t.forwardingReceived(m)
+	}
 	if isOpening(t.phase) {
 		return t.receivedInOpening(body.Message)
 	}

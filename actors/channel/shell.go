@@ -112,6 +112,8 @@ func (s *Shell) Release(from durable.Address, session uint64, e durable.Effect) 
 			"channel", from, "reason", e.Reason)
 	case Proved:
 		s.Log.Info("a channel is current, as its peer has shown", "channel", from)
+	case Changed:
+		s.changed.Raise()
 	case WatchFunding:
 		s.watchFunding(onchain.Owner{Address: from, Session: session}, e)
 	case durable.Refused:

@@ -140,6 +140,24 @@ func (s *Shell) seen(info Info) Info {
 	return info
 }
 
+// Watch calls look, and again whenever List or Closed may tell something else than before, until it has seen enough, ctx ends or
+// it fails. Changes that follow each other quickly may be seen as one. The errors are look's, the context's and the kernel's.
+func (c Client) Watch(ctx context.Context, look func() (enough bool, err error)) error {
+	for {
+		next := c.shell.changed.Next()
+		if enough, err := look(); err != nil || enough {
+			return err
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return fmt.Errorf("watch channels: %w", ctx.Err())
+		case <-c.shell.Kernel.Dead():
+			return fmt.Errorf("watch channels: %w", c.shell.Kernel.Err())
+		}
+	}
+}
+
 // Closed is every channel that is gone and had a funding, oldest first.
 func (c Client) Closed(ctx context.Context) ([]ClosedInfo, error) {
 	gone, err := c.shell.registry.Gone(ctx)

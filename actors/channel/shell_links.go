@@ -34,18 +34,23 @@ func (s *Shell) Message(ctx context.Context, link *peerbook.Link, m wire.Message
 	case <-ctx.Done():
 		return nil
 	}
-	id, ok := wire.ChannelOf(m)
-	if !ok {
-		return nil // gossip, and what else is about no channel
-	}
 	received := Received{Link: uint64(link.Number), Message: m}
+	id, ok := wire.ChannelOf(m)
 	switch m := m.(type) {
+	case *wire.ChannelUpdate: // it names a channel by a short id, which each channel knows of itself
+		if m.ChainHash == s.Chain {
+			return s.receiveAll(ctx, link, received)
+		}
+		return nil
 	case *wire.OpenChannel:
 		return s.incoming(ctx, link, m)
 	case *wire.Error, *wire.Warning:
 		if id == (wire.ChannelID{}) {
 			return s.receiveAll(ctx, link, received)
 		}
+	}
+	if !ok {
+		return nil // other gossip, and what else is about no channel
 	}
 	to, ok := s.routes.Load(route{link.Key, id})
 	if !ok {
@@ -59,7 +64,8 @@ func (s *Shell) Message(ctx context.Context, link *peerbook.Link, m wire.Message
 	return s.receive(ctx, to.(*member), received)
 }
 
-// receiveAll brings every channel with a peer what is about all of them (BOLT 1, "The `error` and `warning` Messages").
+// receiveAll brings every channel with a peer what is about all of them (BOLT 1, "The `error` and `warning` Messages"), or about
+// the one that knows it.
 func (s *Shell) receiveAll(ctx context.Context, link *peerbook.Link, m Received) error {
 	var err error
 	s.each(link.Key, func(to *member) { err = errors.Join(err, s.receive(ctx, to, m)) })

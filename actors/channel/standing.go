@@ -2,6 +2,7 @@ package channel
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/btcsuite/btcd/btcutil"
 	btcwire "github.com/btcsuite/btcd/wire"
@@ -24,6 +25,22 @@ func (t *turn) tellStanding() {
 		after.Ending = t.ending()
 	}
 	t.send(t.Registry, after)
+}
+
+// tellWatchers has those look again who watch how far channels are, and whether their peers are there.
+func (t *turn) tellWatchers() {
+	if slices.ContainsFunc(t.out.Events, isMilestone) || slices.ContainsFunc(t.out.Stage, isMilestone) {
+		t.release(Changed{})
+	}
+}
+
+func isMilestone(event proto.Message) bool {
+	switch event.(type) {
+	case *pb.SetupChanged, *pb.Funded, *pb.Confirmed, *pb.Unconfirmed, *pb.ReadyReceived, *pb.Abandoned, *pb.ShutdownWanted,
+		*pb.ShutdownReceived, *pb.ClosingAgreed, *pb.Failed, *pb.Closed, *pb.Linked, *pb.Unlinked, *pb.Synced, *pb.SpendSeen:
+		return true
+	}
+	return false
 }
 
 // afterwards is the state as far as the registry is concerned, once the events of this turn are applied.

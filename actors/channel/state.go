@@ -176,6 +176,8 @@ func (s *State) apply(event proto.Message) {
 		s.changeSetup(func(p *pb.Setup) { p.RemoteReady, p.RemoteAlias = true, ev.GetAlias() })
 		s.c.RemoteNextPoint = must(func(r *reader) *btcec.PublicKey { return r.key("second point", ev.GetNextPoint()) })
 		s.ready(s.phase)
+	case *pb.ForwardingChanged:
+		s.changeSetup(func(p *pb.Setup) { p.Forwarding = ev.GetForwarding() })
 	case *pb.ShutdownWanted:
 		s.shut(func(p *pb.Shutdown) { p.LocalScript, p.SatPerKw = ev.GetScript(), ev.GetSatPerKw() })
 	case *pb.ShutdownReceived:

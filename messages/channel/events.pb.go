@@ -764,6 +764,51 @@ func (x *ReadyReceived) GetAlias() uint64 {
 	return 0
 }
 
+// ForwardingChanged: the peer says what it wants for forwarding to us.
+type ForwardingChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Forwarding    *Forwarding            `protobuf:"bytes,1,opt,name=forwarding,proto3" json:"forwarding,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForwardingChanged) Reset() {
+	*x = ForwardingChanged{}
+	mi := &file_messages_channel_events_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForwardingChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForwardingChanged) ProtoMessage() {}
+
+func (x *ForwardingChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_events_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForwardingChanged.ProtoReflect.Descriptor instead.
+func (*ForwardingChanged) Descriptor() ([]byte, []int) {
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ForwardingChanged) GetForwarding() *Forwarding {
+	if x != nil {
+		return x.Forwarding
+	}
+	return nil
+}
+
 // Abandoned: there will be no channel.
 type Abandoned struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -774,7 +819,7 @@ type Abandoned struct {
 
 func (x *Abandoned) Reset() {
 	*x = Abandoned{}
-	mi := &file_messages_channel_events_proto_msgTypes[15]
+	mi := &file_messages_channel_events_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -786,7 +831,7 @@ func (x *Abandoned) String() string {
 func (*Abandoned) ProtoMessage() {}
 
 func (x *Abandoned) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[15]
+	mi := &file_messages_channel_events_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -799,7 +844,7 @@ func (x *Abandoned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Abandoned.ProtoReflect.Descriptor instead.
 func (*Abandoned) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{15}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Abandoned) GetReason() string {
@@ -820,7 +865,7 @@ type ShutdownWanted struct {
 
 func (x *ShutdownWanted) Reset() {
 	*x = ShutdownWanted{}
-	mi := &file_messages_channel_events_proto_msgTypes[16]
+	mi := &file_messages_channel_events_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -832,7 +877,7 @@ func (x *ShutdownWanted) String() string {
 func (*ShutdownWanted) ProtoMessage() {}
 
 func (x *ShutdownWanted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[16]
+	mi := &file_messages_channel_events_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -845,7 +890,7 @@ func (x *ShutdownWanted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownWanted.ProtoReflect.Descriptor instead.
 func (*ShutdownWanted) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{16}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ShutdownWanted) GetScript() []byte {
@@ -872,7 +917,7 @@ type ShutdownReceived struct {
 
 func (x *ShutdownReceived) Reset() {
 	*x = ShutdownReceived{}
-	mi := &file_messages_channel_events_proto_msgTypes[17]
+	mi := &file_messages_channel_events_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -884,7 +929,7 @@ func (x *ShutdownReceived) String() string {
 func (*ShutdownReceived) ProtoMessage() {}
 
 func (x *ShutdownReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[17]
+	mi := &file_messages_channel_events_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -897,7 +942,7 @@ func (x *ShutdownReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownReceived.ProtoReflect.Descriptor instead.
 func (*ShutdownReceived) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{17}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ShutdownReceived) GetScript() []byte {
@@ -917,7 +962,7 @@ type ClosingAgreed struct {
 
 func (x *ClosingAgreed) Reset() {
 	*x = ClosingAgreed{}
-	mi := &file_messages_channel_events_proto_msgTypes[18]
+	mi := &file_messages_channel_events_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -929,7 +974,7 @@ func (x *ClosingAgreed) String() string {
 func (*ClosingAgreed) ProtoMessage() {}
 
 func (x *ClosingAgreed) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[18]
+	mi := &file_messages_channel_events_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -942,7 +987,7 @@ func (x *ClosingAgreed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClosingAgreed.ProtoReflect.Descriptor instead.
 func (*ClosingAgreed) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{18}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ClosingAgreed) GetTx() []byte {
@@ -961,7 +1006,7 @@ type Closed struct {
 
 func (x *Closed) Reset() {
 	*x = Closed{}
-	mi := &file_messages_channel_events_proto_msgTypes[19]
+	mi := &file_messages_channel_events_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -973,7 +1018,7 @@ func (x *Closed) String() string {
 func (*Closed) ProtoMessage() {}
 
 func (x *Closed) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[19]
+	mi := &file_messages_channel_events_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -986,7 +1031,7 @@ func (x *Closed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Closed.ProtoReflect.Descriptor instead.
 func (*Closed) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{19}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{20}
 }
 
 // Linked: a connection with the peer is there.
@@ -1000,7 +1045,7 @@ type Linked struct {
 
 func (x *Linked) Reset() {
 	*x = Linked{}
-	mi := &file_messages_channel_events_proto_msgTypes[20]
+	mi := &file_messages_channel_events_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1012,7 +1057,7 @@ func (x *Linked) String() string {
 func (*Linked) ProtoMessage() {}
 
 func (x *Linked) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[20]
+	mi := &file_messages_channel_events_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1025,7 +1070,7 @@ func (x *Linked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Linked.ProtoReflect.Descriptor instead.
 func (*Linked) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{20}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Linked) GetLink() uint64 {
@@ -1051,7 +1096,7 @@ type Unlinked struct {
 
 func (x *Unlinked) Reset() {
 	*x = Unlinked{}
-	mi := &file_messages_channel_events_proto_msgTypes[21]
+	mi := &file_messages_channel_events_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1108,7 @@ func (x *Unlinked) String() string {
 func (*Unlinked) ProtoMessage() {}
 
 func (x *Unlinked) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[21]
+	mi := &file_messages_channel_events_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1121,7 @@ func (x *Unlinked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unlinked.ProtoReflect.Descriptor instead.
 func (*Unlinked) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{21}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{22}
 }
 
 // Synced: both sides have sent `channel_reestablish`, so that updates may flow.
@@ -1088,7 +1133,7 @@ type Synced struct {
 
 func (x *Synced) Reset() {
 	*x = Synced{}
-	mi := &file_messages_channel_events_proto_msgTypes[22]
+	mi := &file_messages_channel_events_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1100,7 +1145,7 @@ func (x *Synced) String() string {
 func (*Synced) ProtoMessage() {}
 
 func (x *Synced) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[22]
+	mi := &file_messages_channel_events_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1113,7 +1158,7 @@ func (x *Synced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Synced.ProtoReflect.Descriptor instead.
 func (*Synced) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{22}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{23}
 }
 
 // SignWanted: a signature will be tried once what waits in the mailbox has been seen, or has been tried.
@@ -1126,7 +1171,7 @@ type SignWanted struct {
 
 func (x *SignWanted) Reset() {
 	*x = SignWanted{}
-	mi := &file_messages_channel_events_proto_msgTypes[23]
+	mi := &file_messages_channel_events_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1138,7 +1183,7 @@ func (x *SignWanted) String() string {
 func (*SignWanted) ProtoMessage() {}
 
 func (x *SignWanted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[23]
+	mi := &file_messages_channel_events_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1151,7 +1196,7 @@ func (x *SignWanted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignWanted.ProtoReflect.Descriptor instead.
 func (*SignWanted) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{23}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SignWanted) GetWanted() bool {
@@ -1171,7 +1216,7 @@ type BatchStarted struct {
 
 func (x *BatchStarted) Reset() {
 	*x = BatchStarted{}
-	mi := &file_messages_channel_events_proto_msgTypes[24]
+	mi := &file_messages_channel_events_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1228,7 @@ func (x *BatchStarted) String() string {
 func (*BatchStarted) ProtoMessage() {}
 
 func (x *BatchStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[24]
+	mi := &file_messages_channel_events_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1196,7 +1241,7 @@ func (x *BatchStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchStarted.ProtoReflect.Descriptor instead.
 func (*BatchStarted) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{24}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *BatchStarted) GetSize() uint32 {
@@ -1216,7 +1261,7 @@ type HeightSeen struct {
 
 func (x *HeightSeen) Reset() {
 	*x = HeightSeen{}
-	mi := &file_messages_channel_events_proto_msgTypes[25]
+	mi := &file_messages_channel_events_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +1273,7 @@ func (x *HeightSeen) String() string {
 func (*HeightSeen) ProtoMessage() {}
 
 func (x *HeightSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[25]
+	mi := &file_messages_channel_events_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +1286,7 @@ func (x *HeightSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeightSeen.ProtoReflect.Descriptor instead.
 func (*HeightSeen) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{25}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *HeightSeen) GetHeight() uint32 {
@@ -1261,7 +1306,7 @@ type SpendSeen struct {
 
 func (x *SpendSeen) Reset() {
 	*x = SpendSeen{}
-	mi := &file_messages_channel_events_proto_msgTypes[26]
+	mi := &file_messages_channel_events_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1273,7 +1318,7 @@ func (x *SpendSeen) String() string {
 func (*SpendSeen) ProtoMessage() {}
 
 func (x *SpendSeen) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[26]
+	mi := &file_messages_channel_events_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1286,7 +1331,7 @@ func (x *SpendSeen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SpendSeen.ProtoReflect.Descriptor instead.
 func (*SpendSeen) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{26}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SpendSeen) GetTxid() []byte {
@@ -1307,7 +1352,7 @@ type Patience struct {
 
 func (x *Patience) Reset() {
 	*x = Patience{}
-	mi := &file_messages_channel_events_proto_msgTypes[27]
+	mi := &file_messages_channel_events_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1319,7 +1364,7 @@ func (x *Patience) String() string {
 func (*Patience) ProtoMessage() {}
 
 func (x *Patience) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[27]
+	mi := &file_messages_channel_events_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1332,7 +1377,7 @@ func (x *Patience) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Patience.ProtoReflect.Descriptor instead.
 func (*Patience) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{27}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Patience) GetRunning() bool {
@@ -1359,7 +1404,7 @@ type Withheld struct {
 
 func (x *Withheld) Reset() {
 	*x = Withheld{}
-	mi := &file_messages_channel_events_proto_msgTypes[28]
+	mi := &file_messages_channel_events_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1371,7 +1416,7 @@ func (x *Withheld) String() string {
 func (*Withheld) ProtoMessage() {}
 
 func (x *Withheld) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[28]
+	mi := &file_messages_channel_events_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1384,7 +1429,7 @@ func (x *Withheld) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Withheld.ProtoReflect.Descriptor instead.
 func (*Withheld) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{28}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Withheld) GetReason() string {
@@ -1404,7 +1449,7 @@ type ShutdownSaid struct {
 
 func (x *ShutdownSaid) Reset() {
 	*x = ShutdownSaid{}
-	mi := &file_messages_channel_events_proto_msgTypes[29]
+	mi := &file_messages_channel_events_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1461,7 @@ func (x *ShutdownSaid) String() string {
 func (*ShutdownSaid) ProtoMessage() {}
 
 func (x *ShutdownSaid) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_events_proto_msgTypes[29]
+	mi := &file_messages_channel_events_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1474,7 @@ func (x *ShutdownSaid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownSaid.ProtoReflect.Descriptor instead.
 func (*ShutdownSaid) Descriptor() ([]byte, []int) {
-	return file_messages_channel_events_proto_rawDescGZIP(), []int{29}
+	return file_messages_channel_events_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ShutdownSaid) GetBy() Side {
@@ -1487,7 +1532,11 @@ const file_messages_channel_events_proto_rawDesc = "" +
 	"\rReadyReceived\x12\x1d\n" +
 	"\n" +
 	"next_point\x18\x01 \x01(\fR\tnextPoint\x12\x14\n" +
-	"\x05alias\x18\x02 \x01(\x04R\x05alias:\t\xa2\xed\x18\x05\b\x90\x01\x10\x01\".\n" +
+	"\x05alias\x18\x02 \x01(\x04R\x05alias:\t\xa2\xed\x18\x05\b\x90\x01\x10\x01\"]\n" +
+	"\x11ForwardingChanged\x12=\n" +
+	"\n" +
+	"forwarding\x18\x01 \x01(\v2\x1d.stormcell.channel.ForwardingR\n" +
+	"forwarding:\t\xa2\xed\x18\x05\b\x92\x01\x10\x01\".\n" +
 	"\tAbandoned\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason:\t\xa2\xed\x18\x05\b\x91\x01\x10\x01\"Q\n" +
 	"\x0eShutdownWanted\x12\x16\n" +
@@ -1535,7 +1584,7 @@ func file_messages_channel_events_proto_rawDescGZIP() []byte {
 	return file_messages_channel_events_proto_rawDescData
 }
 
-var file_messages_channel_events_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_messages_channel_events_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_messages_channel_events_proto_goTypes = []any{
 	(*HTLCAdded)(nil),          // 0: stormcell.channel.HTLCAdded
 	(*HTLCRemoved)(nil),        // 1: stormcell.channel.HTLCRemoved
@@ -1552,45 +1601,48 @@ var file_messages_channel_events_proto_goTypes = []any{
 	(*Confirmed)(nil),          // 12: stormcell.channel.Confirmed
 	(*Unconfirmed)(nil),        // 13: stormcell.channel.Unconfirmed
 	(*ReadyReceived)(nil),      // 14: stormcell.channel.ReadyReceived
-	(*Abandoned)(nil),          // 15: stormcell.channel.Abandoned
-	(*ShutdownWanted)(nil),     // 16: stormcell.channel.ShutdownWanted
-	(*ShutdownReceived)(nil),   // 17: stormcell.channel.ShutdownReceived
-	(*ClosingAgreed)(nil),      // 18: stormcell.channel.ClosingAgreed
-	(*Closed)(nil),             // 19: stormcell.channel.Closed
-	(*Linked)(nil),             // 20: stormcell.channel.Linked
-	(*Unlinked)(nil),           // 21: stormcell.channel.Unlinked
-	(*Synced)(nil),             // 22: stormcell.channel.Synced
-	(*SignWanted)(nil),         // 23: stormcell.channel.SignWanted
-	(*BatchStarted)(nil),       // 24: stormcell.channel.BatchStarted
-	(*HeightSeen)(nil),         // 25: stormcell.channel.HeightSeen
-	(*SpendSeen)(nil),          // 26: stormcell.channel.SpendSeen
-	(*Patience)(nil),           // 27: stormcell.channel.Patience
-	(*Withheld)(nil),           // 28: stormcell.channel.Withheld
-	(*ShutdownSaid)(nil),       // 29: stormcell.channel.ShutdownSaid
-	(*HTLC)(nil),               // 30: stormcell.channel.HTLC
-	(Side)(0),                  // 31: stormcell.channel.Side
-	(*Removal)(nil),            // 32: stormcell.channel.Removal
-	(*Closing)(nil),            // 33: stormcell.channel.Closing
-	(Phase)(0),                 // 34: stormcell.channel.Phase
-	(*Setup)(nil),              // 35: stormcell.channel.Setup
-	(*Commitments)(nil),        // 36: stormcell.channel.Commitments
+	(*ForwardingChanged)(nil),  // 15: stormcell.channel.ForwardingChanged
+	(*Abandoned)(nil),          // 16: stormcell.channel.Abandoned
+	(*ShutdownWanted)(nil),     // 17: stormcell.channel.ShutdownWanted
+	(*ShutdownReceived)(nil),   // 18: stormcell.channel.ShutdownReceived
+	(*ClosingAgreed)(nil),      // 19: stormcell.channel.ClosingAgreed
+	(*Closed)(nil),             // 20: stormcell.channel.Closed
+	(*Linked)(nil),             // 21: stormcell.channel.Linked
+	(*Unlinked)(nil),           // 22: stormcell.channel.Unlinked
+	(*Synced)(nil),             // 23: stormcell.channel.Synced
+	(*SignWanted)(nil),         // 24: stormcell.channel.SignWanted
+	(*BatchStarted)(nil),       // 25: stormcell.channel.BatchStarted
+	(*HeightSeen)(nil),         // 26: stormcell.channel.HeightSeen
+	(*SpendSeen)(nil),          // 27: stormcell.channel.SpendSeen
+	(*Patience)(nil),           // 28: stormcell.channel.Patience
+	(*Withheld)(nil),           // 29: stormcell.channel.Withheld
+	(*ShutdownSaid)(nil),       // 30: stormcell.channel.ShutdownSaid
+	(*HTLC)(nil),               // 31: stormcell.channel.HTLC
+	(Side)(0),                  // 32: stormcell.channel.Side
+	(*Removal)(nil),            // 33: stormcell.channel.Removal
+	(*Closing)(nil),            // 34: stormcell.channel.Closing
+	(Phase)(0),                 // 35: stormcell.channel.Phase
+	(*Setup)(nil),              // 36: stormcell.channel.Setup
+	(*Commitments)(nil),        // 37: stormcell.channel.Commitments
+	(*Forwarding)(nil),         // 38: stormcell.channel.Forwarding
 }
 var file_messages_channel_events_proto_depIdxs = []int32{
-	30, // 0: stormcell.channel.HTLCAdded.htlc:type_name -> stormcell.channel.HTLC
-	31, // 1: stormcell.channel.HTLCRemoved.by:type_name -> stormcell.channel.Side
-	32, // 2: stormcell.channel.HTLCRemoved.removal:type_name -> stormcell.channel.Removal
+	31, // 0: stormcell.channel.HTLCAdded.htlc:type_name -> stormcell.channel.HTLC
+	32, // 1: stormcell.channel.HTLCRemoved.by:type_name -> stormcell.channel.Side
+	33, // 2: stormcell.channel.HTLCRemoved.removal:type_name -> stormcell.channel.Removal
 	6,  // 3: stormcell.channel.CommitmentReceived.active:type_name -> stormcell.channel.Signatures
-	33, // 4: stormcell.channel.Failed.closing:type_name -> stormcell.channel.Closing
-	34, // 5: stormcell.channel.SetupChanged.phase:type_name -> stormcell.channel.Phase
-	35, // 6: stormcell.channel.SetupChanged.setup:type_name -> stormcell.channel.Setup
-	35, // 7: stormcell.channel.Funded.setup:type_name -> stormcell.channel.Setup
-	36, // 8: stormcell.channel.Funded.commitments:type_name -> stormcell.channel.Commitments
-	31, // 9: stormcell.channel.ShutdownSaid.by:type_name -> stormcell.channel.Side
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	34, // 4: stormcell.channel.Failed.closing:type_name -> stormcell.channel.Closing
+	35, // 5: stormcell.channel.SetupChanged.phase:type_name -> stormcell.channel.Phase
+	36, // 6: stormcell.channel.SetupChanged.setup:type_name -> stormcell.channel.Setup
+	36, // 7: stormcell.channel.Funded.setup:type_name -> stormcell.channel.Setup
+	37, // 8: stormcell.channel.Funded.commitments:type_name -> stormcell.channel.Commitments
+	38, // 9: stormcell.channel.ForwardingChanged.forwarding:type_name -> stormcell.channel.Forwarding
+	32, // 10: stormcell.channel.ShutdownSaid.by:type_name -> stormcell.channel.Side
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_messages_channel_events_proto_init() }
@@ -1605,7 +1657,7 @@ func file_messages_channel_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_channel_events_proto_rawDesc), len(file_messages_channel_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1245,8 +1245,9 @@ type Setup struct {
 	CloseScript      []byte    `protobuf:"bytes,23,opt,name=close_script,json=closeScript,proto3" json:"close_script,omitempty"`  // where our funds go when nobody says otherwise
 	// vouched is the last doubt about the node's data that does not concern this channel: it is younger, or the peer has shown
 	// since that we are current.
-	Vouched       uint64 `protobuf:"varint,24,opt,name=vouched,proto3" json:"vouched,omitempty"`
-	BlockHash     []byte `protobuf:"bytes,25,opt,name=block_hash,json=blockHash,proto3" json:"block_hash,omitempty"` // in which the funding was found, at the place that scid says; empty while it is not
+	Vouched       uint64      `protobuf:"varint,24,opt,name=vouched,proto3" json:"vouched,omitempty"`
+	BlockHash     []byte      `protobuf:"bytes,25,opt,name=block_hash,json=blockHash,proto3" json:"block_hash,omitempty"` // in which the funding was found, at the place that scid says; empty while it is not
+	Forwarding    *Forwarding `protobuf:"bytes,26,opt,name=forwarding,proto3" json:"forwarding,omitempty"`                // the peer's; empty while it has said nothing
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1456,6 +1457,106 @@ func (x *Setup) GetBlockHash() []byte {
 	return nil
 }
 
+func (x *Setup) GetForwarding() *Forwarding {
+	if x != nil {
+		return x.Forwarding
+	}
+	return nil
+}
+
+// Forwarding is what a node wants for forwarding HTLCs over a channel (BOLT 7, "The channel_update Message").
+type Forwarding struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Timestamp       uint32                 `protobuf:"varint,1,opt,name=timestamp,proto3" json:"timestamp,omitempty"` // of the message; a later one replaces it
+	Disabled        bool                   `protobuf:"varint,2,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	CltvDelta       uint32                 `protobuf:"varint,3,opt,name=cltv_delta,json=cltvDelta,proto3" json:"cltv_delta,omitempty"` // blocks that it keeps
+	FeeBaseMsat     uint32                 `protobuf:"varint,4,opt,name=fee_base_msat,json=feeBaseMsat,proto3" json:"fee_base_msat,omitempty"`
+	FeePerMillion   uint32                 `protobuf:"varint,5,opt,name=fee_per_million,json=feePerMillion,proto3" json:"fee_per_million,omitempty"`
+	HtlcMinimumMsat uint64                 `protobuf:"varint,6,opt,name=htlc_minimum_msat,json=htlcMinimumMsat,proto3" json:"htlc_minimum_msat,omitempty"`
+	HtlcMaximumMsat uint64                 `protobuf:"varint,7,opt,name=htlc_maximum_msat,json=htlcMaximumMsat,proto3" json:"htlc_maximum_msat,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Forwarding) Reset() {
+	*x = Forwarding{}
+	mi := &file_messages_channel_types_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Forwarding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Forwarding) ProtoMessage() {}
+
+func (x *Forwarding) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_channel_types_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Forwarding.ProtoReflect.Descriptor instead.
+func (*Forwarding) Descriptor() ([]byte, []int) {
+	return file_messages_channel_types_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Forwarding) GetTimestamp() uint32 {
+	if x != nil {
+		return x.Timestamp
+	}
+	return 0
+}
+
+func (x *Forwarding) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
+func (x *Forwarding) GetCltvDelta() uint32 {
+	if x != nil {
+		return x.CltvDelta
+	}
+	return 0
+}
+
+func (x *Forwarding) GetFeeBaseMsat() uint32 {
+	if x != nil {
+		return x.FeeBaseMsat
+	}
+	return 0
+}
+
+func (x *Forwarding) GetFeePerMillion() uint32 {
+	if x != nil {
+		return x.FeePerMillion
+	}
+	return 0
+}
+
+func (x *Forwarding) GetHtlcMinimumMsat() uint64 {
+	if x != nil {
+		return x.HtlcMinimumMsat
+	}
+	return 0
+}
+
+func (x *Forwarding) GetHtlcMaximumMsat() uint64 {
+	if x != nil {
+		return x.HtlcMaximumMsat
+	}
+	return 0
+}
+
 // Shutdown is a cooperative close on its way.
 type Shutdown struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1469,7 +1570,7 @@ type Shutdown struct {
 
 func (x *Shutdown) Reset() {
 	*x = Shutdown{}
-	mi := &file_messages_channel_types_proto_msgTypes[12]
+	mi := &file_messages_channel_types_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1481,7 +1582,7 @@ func (x *Shutdown) String() string {
 func (*Shutdown) ProtoMessage() {}
 
 func (x *Shutdown) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_channel_types_proto_msgTypes[12]
+	mi := &file_messages_channel_types_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1494,7 +1595,7 @@ func (x *Shutdown) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shutdown.ProtoReflect.Descriptor instead.
 func (*Shutdown) Descriptor() ([]byte, []int) {
-	return file_messages_channel_types_proto_rawDescGZIP(), []int{12}
+	return file_messages_channel_types_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Shutdown) GetLocalScript() []byte {
@@ -1625,7 +1726,7 @@ const file_messages_channel_types_proto_rawDesc = "" +
 	"\aClosing\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06behind\x18\x02 \x01(\bR\x06behind\x12\x1a\n" +
-	"\bunproven\x18\x03 \x01(\bR\bunproven\"\x94\a\n" +
+	"\bunproven\x18\x03 \x01(\bR\bunproven\"\xd3\a\n" +
 	"\x05Setup\x12!\n" +
 	"\ftemporary_id\x18\x01 \x01(\fR\vtemporaryId\x127\n" +
 	"\bcontract\x18\x02 \x01(\v2\x1b.stormcell.channel.ContractR\bcontract\x12!\n" +
@@ -1656,7 +1757,20 @@ const file_messages_channel_types_proto_rawDesc = "" +
 	"\fclose_script\x18\x17 \x01(\fR\vcloseScript\x12\x18\n" +
 	"\avouched\x18\x18 \x01(\x04R\avouched\x12\x1d\n" +
 	"\n" +
-	"block_hash\x18\x19 \x01(\fR\tblockHash\"\x82\x01\n" +
+	"block_hash\x18\x19 \x01(\fR\tblockHash\x12=\n" +
+	"\n" +
+	"forwarding\x18\x1a \x01(\v2\x1d.stormcell.channel.ForwardingR\n" +
+	"forwarding\"\x89\x02\n" +
+	"\n" +
+	"Forwarding\x12\x1c\n" +
+	"\ttimestamp\x18\x01 \x01(\rR\ttimestamp\x12\x1a\n" +
+	"\bdisabled\x18\x02 \x01(\bR\bdisabled\x12\x1d\n" +
+	"\n" +
+	"cltv_delta\x18\x03 \x01(\rR\tcltvDelta\x12\"\n" +
+	"\rfee_base_msat\x18\x04 \x01(\rR\vfeeBaseMsat\x12&\n" +
+	"\x0ffee_per_million\x18\x05 \x01(\rR\rfeePerMillion\x12*\n" +
+	"\x11htlc_minimum_msat\x18\x06 \x01(\x04R\x0fhtlcMinimumMsat\x12*\n" +
+	"\x11htlc_maximum_msat\x18\a \x01(\x04R\x0fhtlcMaximumMsat\"\x82\x01\n" +
 	"\bShutdown\x12!\n" +
 	"\flocal_script\x18\x01 \x01(\fR\vlocalScript\x12#\n" +
 	"\rremote_script\x18\x02 \x01(\fR\fremoteScript\x12\x1c\n" +
@@ -1708,7 +1822,7 @@ func file_messages_channel_types_proto_rawDescGZIP() []byte {
 }
 
 var file_messages_channel_types_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_messages_channel_types_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_messages_channel_types_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_messages_channel_types_proto_goTypes = []any{
 	(Side)(0),           // 0: stormcell.channel.Side
 	(Progress)(0),       // 1: stormcell.channel.Progress
@@ -1725,7 +1839,8 @@ var file_messages_channel_types_proto_goTypes = []any{
 	(*Commitments)(nil), // 12: stormcell.channel.Commitments
 	(*Closing)(nil),     // 13: stormcell.channel.Closing
 	(*Setup)(nil),       // 14: stormcell.channel.Setup
-	(*Shutdown)(nil),    // 15: stormcell.channel.Shutdown
+	(*Forwarding)(nil),  // 15: stormcell.channel.Forwarding
+	(*Shutdown)(nil),    // 16: stormcell.channel.Shutdown
 }
 var file_messages_channel_types_proto_depIdxs = []int32{
 	3,  // 0: stormcell.channel.Contract.local:type_name -> stormcell.channel.Terms
@@ -1745,11 +1860,12 @@ var file_messages_channel_types_proto_depIdxs = []int32{
 	11, // 14: stormcell.channel.Commitments.fee_changes:type_name -> stormcell.channel.FeeChange
 	5,  // 15: stormcell.channel.Setup.contract:type_name -> stormcell.channel.Contract
 	6,  // 16: stormcell.channel.Setup.outpoint:type_name -> stormcell.channel.Outpoint
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	15, // 17: stormcell.channel.Setup.forwarding:type_name -> stormcell.channel.Forwarding
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_messages_channel_types_proto_init() }
@@ -1768,7 +1884,7 @@ func file_messages_channel_types_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_channel_types_proto_rawDesc), len(file_messages_channel_types_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
