@@ -95,7 +95,6 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	n.Kernel = durable.New(durable.Options{
 		Journal: o.Journal, World: world{n, o.Log}, Log: o.logOf(LogActors),
 	})
-	n.Peers = peerbook.Client{Kernel: n.Kernel}
 	n.chain = startChain(o, n.Kernel)
 	n.furnish(o)
 	err = n.register(o)

@@ -38,6 +38,7 @@ func (n *Node) furnish(o Options) {
 		Key: keys.NodeECDH{Signer: o.Signer}, Features: Features(), Chain: *o.Network.GenesisHash,
 		Max: peerbook.MaxConnections, Log: o.logOf(LogPeers),
 	}), n.channels, o.logOf(LogPeers))
+	n.Peers = n.peers.Client()
 	n.invoices = invoice.NewShell(n.Kernel, n.chain.runtime, n.chain.desk.Height, o.logOf(LogInvoices))
 	n.chain.desk.Heights(n.invoices.NewHeight)
 	n.payments = payment.NewShell(payment.Config{

@@ -204,8 +204,9 @@ func down(b *Book, d Down, env durable.Env) durable.Outcome {
 	}
 	failures, wait := ended(p, d.Incompatible, env)
 	out := durable.Outcome{Stage: []proto.Message{&pb.Disconnected{NodeKey: d.Key[:], Failures: failures}}}
+	out.Release = []durable.Effect{Lost{}}
 	if p.keptAt != "" {
-		out.Release = []durable.Effect{redialAfter(d.Key, wait)}
+		out.Release = append(out.Release, redialAfter(d.Key, wait))
 	}
 	return out
 }

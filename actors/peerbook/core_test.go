@@ -117,7 +117,7 @@ func TestKeepDialsUntilForgotten(t *testing.T) {
 	require.Equal(t, 1, s.numberOf(node(7)))
 
 	s.env.now = s.env.now.Add(time.Hour) // a stable connection
-	s.redials(Down{Key: node(7), Number: 1}, time.Second)
+	s.redials(Down{Key: node(7), Number: 1}, time.Second, Lost{})
 
 	s.says(Disconnect{node(7)}, durable.Reply{})
 	s.says(redial{node(7)})
@@ -125,12 +125,14 @@ func TestKeepDialsUntilForgotten(t *testing.T) {
 	require.Empty(t, s.state.peers)
 }
 
-// redials expects that a message lets node 7 be dialled again, after half of the longest wait to all of it.
-func (s *script) redials(body any, longest time.Duration) {
+// redials expects that a message lets node 7 be dialled again, after half of the longest wait to all of it, and releases the
+// rest before.
+func (s *script) redials(body any, longest time.Duration, rest ...durable.Effect) {
 	s.t.Helper()
 	out := s.step(body)
-	require.Len(s.t, out.Release, 1)
-	timer := out.Release[0].(durable.SetTimer)
+	require.Len(s.t, out.Release, len(rest)+1)
+	require.ElementsMatch(s.t, rest, out.Release[:len(rest)])
+	timer := out.Release[len(rest)].(durable.SetTimer)
 	require.Equal(s.t, durable.SetTimer{Key: node(7).String(), After: timer.After, Body: redial{node(7)}}, timer)
 	require.GreaterOrEqual(s.t, timer.After, longest/2)
 	require.LessOrEqual(s.t, timer.After, longest)
@@ -161,7 +163,7 @@ func TestConnectIsForOnce(t *testing.T) {
 	s.says(Up{Key: node(7), Number: 2, Dial: dial, Inbound: true}, Use{2})
 	s.refuses(want, ErrConnected)
 	s.says(Disconnect{node(7)}, durable.Reply{}, Hangup{2, errUnwanted})
-	s.says(Down{Key: node(7), Number: 2})
+	s.says(Down{Key: node(7), Number: 2}, Lost{})
 	require.Len(t, s.log, 1, "nothing but the opening is stored")
 }
 

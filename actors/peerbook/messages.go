@@ -136,6 +136,9 @@ type (
 	// Use says that a connection that is Up is the one to be used with its node.
 	Use struct{ Number conn.Session }
 
+	// Lost says that the connection to a peer is gone, and List tells so.
+	Lost struct{}
+
 	// Hangup asks to end a connection, if it still is.
 	Hangup struct {
 		Number conn.Session

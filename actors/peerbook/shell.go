@@ -10,6 +10,7 @@ import (
 	"github.com/btcsuite/btcd/btcec/v2"
 
 	"stormcell/actors/durable"
+	"stormcell/chain/backend"
 	"stormcell/peer/hub"
 	"stormcell/peer/transport"
 )
@@ -26,6 +27,8 @@ type Shell struct {
 	tenure atomic.Pointer[tenure]
 	owners sync.Map // of the connections that are up, by number
 	closed atomic.Bool
+
+	changed backend.Signal // the book lists other peers than before
 }
 
 // tenure is the time of one incarnation of the book. Connections belong to one and end with it.
@@ -68,8 +71,11 @@ func (s *Shell) Release(session uint64, e durable.Effect) {
 		if o, ok := s.owners.Load(e.Number); ok {
 			o.(*owner).use()
 		}
+		s.changed.Raise()
 	case Hangup:
 		s.hub.Close(e.Number, e.Reason)
+	case Lost:
+		s.changed.Raise()
 	default:
 		s.log.Error("the peer book released an unknown effect", "effect", e)
 	}
@@ -80,6 +86,7 @@ func (s *Shell) Ended(session uint64) {
 	if t := s.tenure.Load(); t != nil && t.session == session {
 		t.end(errTenureOver)
 		s.tenure.CompareAndSwap(t, nil)
+		s.changed.Raise()
 	}
 }
 

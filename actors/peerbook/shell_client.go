@@ -5,10 +5,17 @@ import (
 	"fmt"
 
 	"stormcell/actors/durable"
+	"stormcell/chain/backend"
 )
 
 // Client asks the book, for those outside.
-type Client struct{ Kernel *durable.Kernel }
+type Client struct {
+	Kernel  *durable.Kernel
+	changed *backend.Signal
+}
+
+// Client gives access to the book and to what its shell knows.
+func (s *Shell) Client() Client { return Client{s.kernel, &s.changed} }
 
 // Open makes the book if there is none. It must be called before anything else.
 func (c Client) Open(ctx context.Context) error { return c.do(ctx, Open{}) }
@@ -34,6 +41,24 @@ func (c Client) List(ctx context.Context) ([]Peer, error) {
 		return nil, fmt.Errorf("list peers: the peer book answers %T", answer)
 	}
 	return peers, nil
+}
+
+// Watch calls look, and again whenever List may tell of other connections than before, until it fails or ctx ends. Changes that
+// follow each other quickly may be seen as one. The errors are look's, the context's and the kernel's. It needs a shell's client.
+func (c Client) Watch(ctx context.Context, look func() error) error {
+	for {
+		next := c.changed.Next()
+		if err := look(); err != nil {
+			return err
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return fmt.Errorf("watch peers: %w", ctx.Err())
+		case <-c.Kernel.Dead():
+			return fmt.Errorf("watch peers: %w", c.Kernel.Err())
+		}
+	}
 }
 
 func (c Client) do(ctx context.Context, question any) error {

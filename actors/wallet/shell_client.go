@@ -106,6 +106,10 @@ func (c Client) Transactions(context.Context) ([]chainwallet.Transaction, error)
 	return c.Chain.Transactions()
 }
 
+// Watch calls look, and again whenever Transactions may give something else than before, until it fails or ctx ends. The errors
+// are look's and the context's.
+func (c Client) Watch(ctx context.Context, look func() error) error { return c.Chain.Watch(ctx, look) }
+
 // FeeRate is the rate at which a transaction should confirm within that many blocks; 0 leaves it to the wallet.
 func (c Client) FeeRate(ctx context.Context, blocks uint32) (fees.SatPerKW, error) {
 	if blocks == 0 {

@@ -1,6 +1,7 @@
 package wallet
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -77,6 +78,44 @@ func describe(summary btcwallet.TransactionSummary) (Transaction, error) {
 		tx.Fee = summary.Fee
 	}
 	return tx, nil
+}
+
+// Watch calls look, and again whenever Transactions may give something else than before, until it fails or ctx ends. Changes that
+// follow each other quickly may be seen as one. The errors are look's and the context's.
+func (w *Wallet) Watch(ctx context.Context, look func() error) error {
+	told := w.btc.NtfnServer.TransactionNotifications()
+	defer told.Done()
+	news := make(chan struct{}, 1)
+	go func() { // the wallet waits until each notification is taken
+		for range told.C {
+			select {
+			case news <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	for {
+		if err := look(); err != nil {
+			return err
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return fmt.Errorf("watch the wallet's transactions: %w", ctx.Err())
+		}
+		if err := w.settle(); err != nil {
+			return fmt.Errorf("watch the wallet's transactions: %w", err)
+		}
+	}
+}
+
+// settle waits until what is being written can be read: btcwallet tells of a transaction before it has stored it.
+func (w *Wallet) settle() error {
+	writing, err := w.btc.Database().BeginReadWriteTx()
+	if err != nil {
+		return err
+	}
+	return writing.Rollback()
 }
 
 // Note lets the wallet know at once that a published transaction spends its coins and pays to it. The label is kept with it.

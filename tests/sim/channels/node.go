@@ -124,6 +124,7 @@ func (n *node) Release(from durable.Address, _ uint64, e durable.Effect) {
 	case channel.WatchFunding:
 		n.watch = watchFor(e)
 		n.look()
+	case channel.Changed: // nobody watches
 	case durable.Refused: // what was asked again or too early
 	default:
 		n.fail("node %d releases an unknown %T", n.i, e)

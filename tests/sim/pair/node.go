@@ -143,7 +143,7 @@ func (n *node) Release(from durable.Address, session uint64, e durable.Effect) {
 		if e.On {
 			_ = n.kernel.Tell(from, session, invoice.Height{Height: height})
 		}
-	case payment.Changed, invoice.Changed, durable.Refused:
+	case channel.Changed, payment.Changed, invoice.Changed, durable.Refused:
 	default:
 		n.fail("node %d: %s releases an unknown %T", n.i, from, e)
 	}

@@ -173,7 +173,7 @@ func (w *World) Release(_ durable.Address, session uint64, e durable.Effect) {
 		w.tenure = session
 	case peerbook.Dial:
 		w.dial(session, e)
-	case peerbook.Use:
+	case peerbook.Use, peerbook.Lost:
 	case peerbook.Hangup:
 		w.end(e.Number)
 	default:
