@@ -12,6 +12,9 @@ import (
 	"github.com/dgraph-io/badger/v4/options"
 )
 
+// databaseDir is the database, in the journal's directory.
+const databaseDir = "journal"
+
 // Options says how to open a journal. The zero value of each but Dir is sensible.
 type Options struct {
 	// Dir holds the journal: the database in Dir/journal, and the files HEAD and LOCK. It is created when missing.
@@ -33,6 +36,8 @@ type Options struct {
 	VerifyUpTo uint64
 	// VerifyEvery is how often an open journal checks its tables; the default is a day.
 	VerifyEvery time.Duration
+	// Synced, when set, hears how long each sync took. It must be quick.
+	Synced func(took time.Duration)
 
 	hooks hooks
 }
@@ -77,7 +82,7 @@ func (o Options) withDefaults() Options {
 // which do not compress: without compression a block is read in place and needs no cache. Nothing reads and writes in one
 // transaction, so there are no conflicts to detect.
 func (o Options) badger() badger.Options {
-	return o.hooks.tune(badger.DefaultOptions(filepath.Join(o.Dir, "journal")).
+	return o.hooks.tune(badger.DefaultOptions(filepath.Join(o.Dir, databaseDir)).
 		WithLogger(badgerLog{o.Logger}).
 		WithSyncWrites(false).
 		WithDetectConflicts(false).

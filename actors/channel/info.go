@@ -26,6 +26,9 @@ type Info struct {
 	Phase pb.Phase
 	// Connected says that the peer is there; Active, that HTLCs may flow besides.
 	Connected, Active bool
+	// Synced says that both sides have said over this connection where they stand. AwaitsRevocation: we have signed the peer's next
+	// commitment, and it has not revoked the one before.
+	Synced, AwaitsRevocation bool
 	// Trouble says why a channel does not answer: only what the registry knows of it is filled in then.
 	Trouble string
 
@@ -95,7 +98,7 @@ func (t *turn) describe() error {
 		ClosesByUs: len(t.shutdown.GetLocalScript()) > 0, CloseReason: t.closing.GetReason(), Behind: t.closing.GetBehind(),
 		Doubted: t.isDoubted(), Withheld: t.withheld, Forwarding: forwardingOf(s.GetForwarding()),
 	}
-	info.Connected = t.link != 0
+	info.Connected, info.Synced = t.link != 0, t.synced
 	info.LocalTerms, info.RemoteTerms = termsOf(contract.GetLocal()), termsOf(contract.GetRemote())
 	if info.CloseScript, info.Committed = s.GetLocalShutdown(), true; len(info.CloseScript) == 0 {
 		info.CloseScript, info.Committed = s.GetCloseScript(), false
@@ -122,6 +125,7 @@ func (i *Info) describe(c *Commitments) {
 	t := c.tally(a, Local, localLatest, nil)
 	i.Outpoint, i.ChannelID = a.Funding.Outpoint, c.ChannelID
 	i.Local, i.Remote, i.Sent, i.Received = t.balance[Local], t.balance[Remote], c.Sent, c.Received
+	i.AwaitsRevocation = c.Awaiting
 	i.FeeRate, i.Updates, i.CommitFee = t.rate, c.LocalNumber, bolt3.BaseFee(t.rate, t.untrimmed)
 	i.CommitWeight = t.weight(c.pays(), c.Terms[Local].DustLimit)
 	c.walk(a, localLatest, func(h *HTLC) {
