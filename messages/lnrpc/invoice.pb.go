@@ -152,7 +152,7 @@ type Invoice struct {
 	// cltv_expiry is how many blocks the last HTLC must have left; 0 leaves it to the node.
 	CltvExpiry uint64       `protobuf:"varint,13,opt,name=cltv_expiry,json=cltvExpiry,proto3" json:"cltv_expiry,omitempty"`
 	RouteHints []*RouteHint `protobuf:"bytes,14,rep,name=route_hints,json=routeHints,proto3" json:"route_hints,omitempty"`
-	// private: the invoice has route hints. The node makes none by itself.
+	// private: the invoice has route hints. When one is made, it asks for hints to the node's own private channels.
 	Private bool `protobuf:"varint,15,opt,name=private,proto3" json:"private,omitempty"`
 	// add_index and settle_index grow with each invoice that is made or settled, by 1 or more.
 	AddIndex    uint64               `protobuf:"varint,16,opt,name=add_index,json=addIndex,proto3" json:"add_index,omitempty"`

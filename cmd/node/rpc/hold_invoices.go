@@ -31,9 +31,9 @@ func (h *holdInvoices) AddHoldInvoice(
 	if err != nil {
 		return nil, err
 	}
-	want, err := h.server.invoiceRequest(asked{
+	want, err := h.server.invoiceRequest(ctx, asked{
 		memo: r.Memo, value: r.Value, valueMsat: r.ValueMsat, descriptionHash: r.DescriptionHash, expiry: r.Expiry,
-		fallback: r.FallbackAddr, cltvExpiry: r.CltvExpiry, hints: r.RouteHints,
+		fallback: r.FallbackAddr, cltvExpiry: r.CltvExpiry, hints: r.RouteHints, private: r.Private,
 	})
 	if err != nil {
 		return nil, err

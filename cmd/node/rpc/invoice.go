@@ -1,11 +1,10 @@
 package rpc
 
 import (
-	"encoding/hex"
+	"context"
 	"math"
 	"time"
 
-	"github.com/btcsuite/btcd/btcec/v2"
 	"github.com/btcsuite/btcd/btcutil"
 	"github.com/lightningnetwork/lnd/lnwire"
 	"google.golang.org/grpc/codes"
@@ -23,8 +22,6 @@ const (
 	// longestMemo is in bytes (BOLT 11: a field has at most 1023 times 5 bits), longestExpiry is lnd's.
 	longestMemo   = 639
 	longestExpiry = 365 * 24 * time.Hour
-	// maxHints bounds the route hints, and the hops of each.
-	maxHints = 20
 )
 
 // asked is what requests for invoices have in common.
@@ -36,10 +33,11 @@ type asked struct {
 	fallback         string
 	cltvExpiry       uint64
 	hints            []*lnrpc.RouteHint
+	private          bool
 }
 
 // invoiceRequest reads what is asked for. Its errors are for people.
-func (s *Server) invoiceRequest(a asked) (invoices.Request, error) {
+func (s *Server) invoiceRequest(ctx context.Context, a asked) (invoices.Request, error) {
 	want := invoices.Request{Description: a.memo, Expiry: time.Duration(a.expiry) * time.Second}
 	switch {
 	case len(a.memo) > longestMemo:
@@ -67,7 +65,11 @@ func (s *Server) invoiceRequest(a asked) (invoices.Request, error) {
 			return want, err
 		}
 	}
-	want.Hints, err = parseHints(a.hints)
+	if want.Hints, err = parseHints(a.hints); err != nil || !a.private {
+		return want, err
+	}
+	own, err := s.ownHints(ctx, want.Amount)
+	want.Hints = append(want.Hints, own...)
 	return want, err
 }
 
@@ -84,53 +86,6 @@ func parseAmount(sat, msat int64) (wire.MilliSatoshi, error) {
 		return lnwire.NewMSatFromSatoshis(btcutil.Amount(sat)), nil
 	}
 	return wire.MilliSatoshi(msat), nil
-}
-
-func parseHints(hints []*lnrpc.RouteHint) ([][]bolt11.HopHint, error) {
-	if len(hints) > maxHints {
-		return nil, status.Errorf(codes.InvalidArgument, "%d route hints are too many, %d can be given", len(hints), maxHints)
-	}
-	var out [][]bolt11.HopHint
-	for _, hint := range hints {
-		if n := len(hint.HopHints); n == 0 || n > maxHints {
-			return nil, status.Errorf(codes.InvalidArgument, "a route hint has 1 to %d hops, not %d", maxHints, n)
-		}
-		var route []bolt11.HopHint
-		for _, hop := range hint.HopHints {
-			key, err := parseKey(hop.NodeId)
-			if err != nil {
-				return nil, err
-			}
-			if hop.CltvExpiryDelta > math.MaxUint16 {
-				return nil, status.Errorf(codes.InvalidArgument, "route hint: cltv_expiry_delta of %d blocks", hop.CltvExpiryDelta)
-			}
-			node, err := btcec.ParsePubKey(key[:])
-			if err != nil {
-				return nil, err
-			}
-			route = append(route, bolt11.HopHint{
-				NodeID: node, ChannelID: hop.ChanId, FeeBaseMSat: hop.FeeBaseMsat,
-				FeeProportionalMillionths: hop.FeeProportionalMillionths, CLTVExpiryDelta: uint16(hop.CltvExpiryDelta),
-			})
-		}
-		out = append(out, route)
-	}
-	return out, nil
-}
-
-func describeHints(hints [][]bolt11.HopHint) []*lnrpc.RouteHint {
-	var out []*lnrpc.RouteHint
-	for _, route := range hints {
-		hint := &lnrpc.RouteHint{}
-		for _, hop := range route {
-			hint.HopHints = append(hint.HopHints, &lnrpc.HopHint{
-				NodeId: hex.EncodeToString(hop.NodeID.SerializeCompressed()), ChanId: hop.ChannelID, FeeBaseMsat: hop.FeeBaseMSat,
-				FeeProportionalMillionths: hop.FeeProportionalMillionths, CltvExpiryDelta: uint32(hop.CLTVExpiryDelta),
-			})
-		}
-		out = append(out, hint)
-	}
-	return out
 }
 
 var invoiceStates = map[pb.Status]lnrpc.Invoice_InvoiceState{

@@ -25,13 +25,12 @@ func (l *lightning) AddInvoice(ctx context.Context, r *lnrpc.Invoice) (*lnrpc.Ad
 	if err := understood(r); err != nil {
 		return nil, err
 	}
-	if len(r.RHash) > 0 || r.Private || r.IsKeysend {
-		return nil, status.Error(codes.Unimplemented,
-			"r_hash, private and is_keysend cannot be asked for: see AddHoldInvoice and route_hints")
+	if len(r.RHash) > 0 || r.IsKeysend {
+		return nil, status.Error(codes.Unimplemented, "r_hash and is_keysend cannot be asked for: see AddHoldInvoice")
 	}
-	want, err := l.server.invoiceRequest(asked{
+	want, err := l.server.invoiceRequest(ctx, asked{
 		memo: r.Memo, value: r.Value, valueMsat: r.ValueMsat, descriptionHash: r.DescriptionHash, expiry: r.Expiry,
-		fallback: r.FallbackAddr, cltvExpiry: r.CltvExpiry, hints: r.RouteHints,
+		fallback: r.FallbackAddr, cltvExpiry: r.CltvExpiry, hints: r.RouteHints, private: r.Private,
 	})
 	if err != nil {
 		return nil, err

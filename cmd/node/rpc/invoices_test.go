@@ -12,16 +12,19 @@ import (
 
 	"github.com/btcsuite/btcd/btcec/v2/ecdsa"
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
+	"github.com/lightningnetwork/lnd/lnwire"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"stormcell/actors/channel"
 	invoices "stormcell/actors/invoice"
 	"stormcell/chain/backend"
 	pb "stormcell/messages/invoice"
 	"stormcell/messages/lnrpc"
 	"stormcell/messages/lnrpc/invoicesrpc"
 	"stormcell/peer/bolt11"
+	"stormcell/peer/wire"
 )
 
 // fakeInvoices has invoices, and notes what is asked for.
@@ -200,7 +203,7 @@ func TestAddInvoice(t *testing.T) {
 		"r_preimage must be exactly": {RPreimage: []byte{1}},
 		"description_hash must be":   {DescriptionHash: []byte{1}},
 		"is no address on regtest":   {FallbackAddr: "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2"},
-		"cannot be asked for":        {Private: true},
+		"cannot be asked for":        {IsKeysend: true},
 		"a route hint has 1 to 20":   {RouteHints: []*lnrpc.RouteHint{{}}},
 		"21 route hints":             {RouteHints: make([]*lnrpc.RouteHint, 21)},
 		"66 hexadecimal digits":      {RouteHints: []*lnrpc.RouteHint{{HopHints: []*lnrpc.HopHint{{NodeId: "02"}}}}},
@@ -216,6 +219,57 @@ func TestAddInvoice(t *testing.T) {
 	_, err = hold.AddHoldInvoice(t.Context(), &invoicesrpc.AddHoldInvoiceRequest{})
 	require.ErrorContains(t, err, "hash must be exactly 32 bytes, is instead 0")
 	require.Len(t, node.added, 2)
+}
+
+// TestHintsToPrivateChannels: they lead over the channels that can bring the amount, under the peer's names for them.
+func TestHintsToPrivateChannels(t *testing.T) {
+	t.Parallel()
+	way := func(peer byte, remote wire.MilliSatoshi, edit func(*channel.Info)) channel.Info {
+		c := channel.Info{
+			Peer: nodeOf(peer), Private: true, Active: true, Remote: remote, LocalTerms: channel.Terms{Reserve: 1},
+			Scid: lnwire.NewShortChanIDFromInt(uint64(peer)), PeerAlias: lnwire.NewShortChanIDFromInt(100 + uint64(peer)),
+			Forwarding: &channel.Forwarding{CLTVDelta: 80, FeeBase: 1_000, FeePerMillion: 7},
+		}
+		edit(&c)
+		return c
+	}
+	as := func(*channel.Info) {}
+	channels := &fakeChannels{all: []channel.Info{
+		way(2, 5_000, as), way(3, 9_000, func(c *channel.Info) { c.PeerAlias = wire.ShortChannelID{} }), way(4, 1_000, as), way(5, 6_000, as),
+		way(6, 90_000, func(c *channel.Info) { c.Private = false }), way(7, 90_000, func(c *channel.Info) { c.Active = false }),
+		way(8, 90_000, func(c *channel.Info) { c.Forwarding = nil }), way(9, 90_000, func(c *channel.Info) { c.Forwarding.Disabled = true }),
+		way(10, 1_200, as), way(11, 1_100, as),
+	}}
+	node := &fakeInvoices{}
+	l := newLightning(t, Node{Invoices: node, Channels: channels})
+	hints := func(r *lnrpc.Invoice) (ids []uint64) {
+		_, err := l.AddInvoice(t.Context(), r)
+		require.NoError(t, err)
+		for _, hint := range node.added[len(node.added)-1].Hints {
+			require.Len(t, hint, 1)
+			ids = append(ids, hint[0].ChannelID)
+		}
+		return ids
+	}
+	require.Empty(t, hints(&lnrpc.Invoice{ValueMsat: 1}))
+	require.Equal(t, []uint64{3}, hints(&lnrpc.Invoice{ValueMsat: 4_000, Private: true}), "twice the amount, beside the reserve")
+	require.Equal(t, []uint64{3, 105}, hints(&lnrpc.Invoice{ValueMsat: 4_001, Private: true}))
+	require.Equal(t, []uint64{3, 105, 102, 110}, hints(&lnrpc.Invoice{Private: true}), "no more than fit well")
+	key := hex.EncodeToString(keyOf(12).PubKey().SerializeCompressed())
+	given := []*lnrpc.RouteHint{{HopHints: []*lnrpc.HopHint{{NodeId: key, ChanId: 77}}}}
+	require.Equal(t, []uint64{77, 3}, hints(&lnrpc.Invoice{ValueMsat: 1, Private: true, RouteHints: given}))
+	hint := node.added[len(node.added)-1].Hints[1][0]
+	require.Equal(t, bolt11.HopHint{
+		NodeID: keyOf(3).PubKey(), ChannelID: 3, FeeBaseMSat: 1_000, FeeProportionalMillionths: 7, CLTVExpiryDelta: 80,
+	}, hint)
+	_, err := (&holdInvoices{server: l.server}).AddHoldInvoice(t.Context(), &invoicesrpc.AddHoldInvoiceRequest{
+		Hash: make([]byte, 32), ValueMsat: 1, Private: true,
+	})
+	require.NoError(t, err)
+	require.Len(t, node.added[len(node.added)-1].Hints, 1)
+	channels.err = errors.New("broken")
+	_, err = l.AddInvoice(t.Context(), &lnrpc.Invoice{Private: true})
+	require.ErrorContains(t, err, "broken")
 }
 
 func TestListInvoices(t *testing.T) {

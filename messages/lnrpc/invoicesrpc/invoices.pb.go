@@ -161,9 +161,11 @@ type AddHoldInvoiceRequest struct {
 	Expiry       int64  `protobuf:"varint,5,opt,name=expiry,proto3" json:"expiry,omitempty"`
 	FallbackAddr string `protobuf:"bytes,6,opt,name=fallback_addr,json=fallbackAddr,proto3" json:"fallback_addr,omitempty"`
 	// cltv_expiry is how many blocks the last HTLC must have left; 0 leaves it to the node.
-	CltvExpiry    uint64             `protobuf:"varint,7,opt,name=cltv_expiry,json=cltvExpiry,proto3" json:"cltv_expiry,omitempty"`
-	RouteHints    []*lnrpc.RouteHint `protobuf:"bytes,8,rep,name=route_hints,json=routeHints,proto3" json:"route_hints,omitempty"`
-	ValueMsat     int64              `protobuf:"varint,10,opt,name=value_msat,json=valueMsat,proto3" json:"value_msat,omitempty"`
+	CltvExpiry uint64             `protobuf:"varint,7,opt,name=cltv_expiry,json=cltvExpiry,proto3" json:"cltv_expiry,omitempty"`
+	RouteHints []*lnrpc.RouteHint `protobuf:"bytes,8,rep,name=route_hints,json=routeHints,proto3" json:"route_hints,omitempty"`
+	// private asks for hints to the node's own private channels.
+	Private       bool  `protobuf:"varint,9,opt,name=private,proto3" json:"private,omitempty"`
+	ValueMsat     int64 `protobuf:"varint,10,opt,name=value_msat,json=valueMsat,proto3" json:"value_msat,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -252,6 +254,13 @@ func (x *AddHoldInvoiceRequest) GetRouteHints() []*lnrpc.RouteHint {
 		return x.RouteHints
 	}
 	return nil
+}
+
+func (x *AddHoldInvoiceRequest) GetPrivate() bool {
+	if x != nil {
+		return x.Private
+	}
+	return false
 }
 
 func (x *AddHoldInvoiceRequest) GetValueMsat() int64 {
@@ -411,7 +420,7 @@ const file_messages_lnrpc_invoicesrpc_invoices_proto_rawDesc = "" +
 	"\x06r_hash\x18\x02 \x01(\fR\x05rHash\"5\n" +
 	"\x10CancelInvoiceMsg\x12!\n" +
 	"\fpayment_hash\x18\x01 \x01(\fR\vpaymentHash\"\x13\n" +
-	"\x11CancelInvoiceResp\"\xb0\x02\n" +
+	"\x11CancelInvoiceResp\"\xca\x02\n" +
 	"\x15AddHoldInvoiceRequest\x12\x12\n" +
 	"\x04memo\x18\x01 \x01(\tR\x04memo\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x14\n" +
@@ -422,7 +431,8 @@ const file_messages_lnrpc_invoicesrpc_invoices_proto_rawDesc = "" +
 	"\vcltv_expiry\x18\a \x01(\x04R\n" +
 	"cltvExpiry\x121\n" +
 	"\vroute_hints\x18\b \x03(\v2\x10.lnrpc.RouteHintR\n" +
-	"routeHints\x12\x1d\n" +
+	"routeHints\x12\x18\n" +
+	"\aprivate\x18\t \x01(\bR\aprivate\x12\x1d\n" +
 	"\n" +
 	"value_msat\x18\n" +
 	" \x01(\x03R\tvalueMsat\"}\n" +
