@@ -38,7 +38,7 @@ func TestCreateUnlockGetinfo(t *testing.T) {
 	p.crash(t)
 	r = h.run(t, "", "getinfo")
 	require.Equal(t, 3, r.code)
-	require.Contains(t, r.err, "does not answer")
+	require.Contains(t, r.err, "no daemon answers")
 	p = h.start(t)
 	r = h.run(t, "", "getinfo")
 	require.Equal(t, 4, r.code)

@@ -184,15 +184,3 @@ func TestCloseWhileThePeerIsAway(t *testing.T) {
 	require.Contains(t, out, "is in a block")
 	require.Contains(t, f.ok(t, "close", "110x1x0", "--force"), "closed by")
 }
-
-func TestHelpFitsATerminal(t *testing.T) {
-	t.Parallel()
-	for _, c := range Root().Commands() {
-		var out bytes.Buffer
-		root := Root()
-		root.SetOut(&out)
-		root.SetArgs([]string{c.Name(), "--help"})
-		require.NoError(t, root.Execute())
-		fits(t, out.String())
-	}
-}

@@ -30,11 +30,12 @@ the channel without it; your money can then be spent only after some time.`,
 		Example: `  stormcell close 830000x123x0
   stormcell close 830000x123x0 --address=bc1q... --feerate=3 --wait
   stormcell close 4a5e1e4baab8...:0 --force`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: arguments(known(openChannels)),
 	}
 	fee := addFeeFlags(cmd)
 	force := cmd.Flags().Bool("force", false, "publish our commitment, without asking the peer")
-	address := cmd.Flags().String("address", "", "where your money goes (default an address of the wallet)")
+	address := cmd.Flags().String("address", "", "the `ADDRESS` your money goes to (default one of the wallet)")
 	wait := cmd.Flags().Bool("wait", false, "return when the transaction is in a block")
 	yes := cmd.Flags().Bool("yes", false, "do not ask before a --force")
 	return clientCommand(cmd, func(ctx context.Context, c *client, p printer, args []string) error {

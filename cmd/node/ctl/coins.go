@@ -26,7 +26,7 @@ func newAddressCommand() *cobra.Command {
 		Example: "  stormcell newaddress\n  stormcell newaddress --type=p2tr",
 		Args:    cobra.NoArgs,
 	}
-	kind := cmd.Flags().String("type", "p2wkh", "p2wkh (segwit, which every wallet can pay to) or p2tr (taproot)")
+	kind := cmd.Flags().String("type", "p2wkh", "the `TYPE`: p2wkh (segwit, which every wallet can pay to) or p2tr (taproot)")
 	return clientCommand(cmd, func(ctx context.Context, c *client, p printer, _ []string) error {
 		wanted, known := addressTypes[*kind]
 		if !known {
@@ -47,6 +47,7 @@ func newAddressCommand() *cobra.Command {
 func balanceCommand() *cobra.Command {
 	return clientCommand(&cobra.Command{
 		Use:     "balance",
+		Aliases: []string{"walletbalance", "channelbalance"},
 		GroupID: groupWallet,
 		Short:   "Show what the wallet and the channels hold",
 		Example: "  stormcell balance\n  stormcell balance --json | jq -r .wallet.confirmed_balance",
@@ -134,7 +135,8 @@ func confirmations(n int64) string {
 
 func sendCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "send ADDRESS AMOUNT|all",
+		Use:     "send ADDRESS {AMOUNT | all}",
+		Aliases: []string{"sendcoins"},
 		GroupID: groupWallet,
 		Short:   "Send bitcoin to an address",
 		Long: `Send bitcoin from the wallet to an address on the chain, and show the id of the
@@ -146,7 +148,7 @@ comes out of it. The amount has its unit: 250000sat, 2.5mbtc or 0.0025btc.`,
 		Args: cobra.ExactArgs(2),
 	}
 	fee := addFeeFlags(cmd)
-	label := cmd.Flags().String("label", "", "a note that is kept with the transaction")
+	label := cmd.Flags().String("label", "", "a `NOTE` that is kept with the transaction")
 	unconfirmed := cmd.Flags().Bool("unconfirmed", false, "spend unconfirmed coins too")
 	yes := cmd.Flags().Bool("yes", false, "do not ask")
 	return clientCommand(cmd, func(ctx context.Context, c *client, p printer, args []string) error {

@@ -11,6 +11,7 @@ import (
 
 	"stormcell/actors/channel"
 	coins "stormcell/actors/wallet"
+	"stormcell/chain/backend"
 	"stormcell/chain/wallet"
 	"stormcell/cmd/node/fault"
 	pb "stormcell/messages/channel"
@@ -72,7 +73,25 @@ func TestSend(t *testing.T) {
 	}, f.sent)
 	f.fails(t, fault.Usage, "say the unit", "send", witnessAddress, "5")
 	f.fails(t, fault.Usage, "exclude each other", "send", witnessAddress, "5sat", "--feerate=1", "--conf-target=1")
-	f.fails(t, fault.Usage, "accepts 2 arg", "send", witnessAddress)
+	f.fails(t, fault.Usage, "takes ADDRESS {AMOUNT | all}", "send", witnessAddress)
 	f.fails(t, fault.Failed, "is no address on regtest", "send", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "1000sat")
 	require.Len(t, f.sent, 2)
+}
+
+func TestTransactions(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	require.Contains(t, f.ok(t, "transactions"), "stormcell newaddress")
+	one := wallet.Transaction{
+		TxID: chainhash.Hash{1}, Tx: wire.NewMsgTx(2), Received: btcutil.MaxSatoshi, Block: backend.BlockRef{Height: 990}, Time: made,
+	}
+	two := wallet.Transaction{
+		TxID: chainhash.Hash{2}, Tx: wire.NewMsgTx(2), Spent: 50_250, Fee: 250, Label: "for\x1b tea", Time: made,
+	}
+	f.transactions = []wallet.Transaction{one, two}
+	out := f.ok(t, "transactions")
+	newest := "-50,250 sat, unconfirmed, 2026-03-01 12:30\n    " + two.TxID.String() + "\n    fee 250 sat\n    for  tea\n"
+	require.Equal(t, "+2,100,000,000,000,000 sat, 11 confirmations, 2026-03-01 12:30\n    "+one.TxID.String()+"\n"+newest, out)
+	require.Equal(t, newest, f.ok(t, "listchaintxns", "--last=1"))
+	require.Contains(t, f.ok(t, "transactions", "--json"), `"tx_hash": "`+two.TxID.String())
 }

@@ -18,13 +18,11 @@ func debugCommand() *cobra.Command {
 		Long: `The daemon is built of actors: a channel is one, and so is a payment. One that
 fails again and again on the same message halts with all that waits for it, and
 takes nothing until somebody looks. The others go on.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: "  stormcell debug halted",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(haltedCommand(), retryCommand(), dropCommand())
-	for _, c := range cmd.Commands() {
-		c.Args = usage(c.Args)
-	}
 	return cmd
 }
 
@@ -69,11 +67,12 @@ func printHalted(p printer, actors []*debugrpc.HaltedActor) {
 
 func retryCommand() *cobra.Command {
 	return clientCommand(&cobra.Command{
-		Use:     "retry ACTOR",
-		Short:   "Let a halted actor try again",
-		Long:    "Let a halted actor try again, after what it failed on was mended.",
-		Example: "  stormcell debug retry channel/3",
-		Args:    cobra.ExactArgs(1),
+		Use:               "retry ACTOR",
+		Short:             "Let a halted actor try again",
+		Long:              "Let a halted actor try again, after what it failed on was mended.",
+		Example:           "  stormcell debug retry channel/3",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: arguments(known(haltedActors)),
 	}, func(ctx context.Context, c *client, p printer, args []string) error {
 		ctx, err := c.authorized(ctx)
 		if err != nil {
@@ -94,8 +93,9 @@ func dropCommand() *cobra.Command {
 		Long: `Drop the message that a halted actor failed on, for good, and let the actor go
 on without it. What the message promised is lost, and that may be money: do it
 only when you know what it says.`,
-		Example: "  stormcell debug drop channel/3",
-		Args:    cobra.ExactArgs(1),
+		Example:           "  stormcell debug drop channel/3",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: arguments(known(haltedActors)),
 	}
 	yes := cmd.Flags().Bool("yes", false, "do not ask")
 	return clientCommand(cmd, func(ctx context.Context, c *client, p printer, args []string) error {

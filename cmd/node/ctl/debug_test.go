@@ -57,5 +57,5 @@ payment/ab failed on recovery:
 	require.Equal(t, "dropped: channel/1 goes on without it\n", f.ok(t, "debug", "drop", "channel/1"))
 	require.Equal(t, "payment/ab tries again\n", f.ok(t, "debug", "retry", "payment/ab"))
 	f.fails(t, fault.Failed, durable.ErrAbsent.Error(), "debug", "retry", "payment/ab")
-	f.fails(t, fault.Usage, "accepts 1 arg", "debug", "drop")
+	f.fails(t, fault.Usage, "takes ACTOR", "debug", "drop")
 }

@@ -16,8 +16,8 @@ type feeFlags struct {
 
 func addFeeFlags(cmd *cobra.Command) feeFlags {
 	return feeFlags{
-		rate:   cmd.Flags().Uint64("feerate", 0, "the transaction's fee rate in sat/vB"),
-		target: cmd.Flags().Int32("conf-target", 0, "in how many blocks the transaction should confirm (default 6)"),
+		rate:   cmd.Flags().Uint64("feerate", 0, "the transaction's fee rate, in `SAT/VB`"),
+		target: cmd.Flags().Int32("conf-target", 0, "the number of `BLOCKS` in which the transaction should confirm (default 6)"),
 	}
 }
 

@@ -32,17 +32,18 @@ import (
 type fake struct {
 	dir, server string
 
-	mu        sync.Mutex
-	channels  []channel.Info
-	closed    []channel.ClosedInfo
-	opened    []channel.OpenRequest
-	ended     []channel.CloseRequest
-	connected []peerbook.Connect
-	coins     []wallet.Coin
-	sent      []coins.SendRequest
-	openErr   error
-	listed    func(f *fake) // before channels are listed, under the lock
-	spent     chan struct{} // closed when closing transactions are in a block
+	mu           sync.Mutex
+	channels     []channel.Info
+	closed       []channel.ClosedInfo
+	opened       []channel.OpenRequest
+	ended        []channel.CloseRequest
+	connected    []peerbook.Connect
+	coins        []wallet.Coin
+	transactions []wallet.Transaction
+	sent         []coins.SendRequest
+	openErr      error
+	listed       func(f *fake) // before channels are listed, under the lock
+	spent        chan struct{} // closed when closing transactions are in a block
 
 	invoices fakeInvoices
 	payments fakePayments
@@ -214,7 +215,9 @@ func (w fakeWallet) Send(_ context.Context, r coins.SendRequest) (chainhash.Hash
 	return chainhash.Hash{7}, nil
 }
 
-func (fakeWallet) Transactions(context.Context) ([]wallet.Transaction, error) { return nil, nil }
+func (w fakeWallet) Transactions(context.Context) ([]wallet.Transaction, error) {
+	return w.f.transactions, nil
+}
 
 type fakeChain struct{}
 

@@ -21,7 +21,7 @@ const anyAmount = "any"
 
 func invoiceCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "invoice AMOUNT",
+		Use:     "invoice {AMOUNT | any}",
 		Aliases: []string{"addinvoice"},
 		GroupID: groupPayments,
 		Short:   "Make an invoice, to be paid",
@@ -37,10 +37,10 @@ the preimage that takes it is shown, and kept nowhere else.`,
   stormcell invoice 0.5mbtc --hold --hash=9f86d081884c...`,
 		Args: cobra.ExactArgs(1),
 	}
-	memo := cmd.Flags().String("memo", "", "what it is for; the payer reads it")
-	expiry := cmd.Flags().Duration("expiry", time.Hour, "how long it can be paid")
+	memo := cmd.Flags().String("memo", "", "a `TEXT` that says what it is for; the payer reads it")
+	expiry := cmd.Flags().Duration("expiry", time.Hour, "how `LONG` it can be paid, as 90m or 24h")
 	hold := cmd.Flags().Bool("hold", false, "let the money wait until it is settled or canceled")
-	hash := cmd.Flags().String("hash", "", "the hash of a preimage that you learn later, for --hold")
+	hash := cmd.Flags().String("hash", "", "the `HASH` of a preimage that you learn later, for --hold")
 	return clientCommand(cmd, func(ctx context.Context, c *client, p printer, args []string) error {
 		var value int64
 		if args[0] != anyAmount {
@@ -144,8 +144,9 @@ func cancelCommand() *cobra.Command {
 		Short:   "Cancel an invoice that is not settled",
 		Long: `Cancel an invoice that is not settled: it cannot be paid any more, and what
 waits for it goes back to the payer.`,
-		Example: "  stormcell cancel 9f86d081884c7d659a2feaa0c55ad015...",
-		Args:    cobra.ExactArgs(1),
+		Example:           "  stormcell cancel 9f86d081884c7d659a2feaa0c55ad015...",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: arguments(known(pendingInvoices)),
 	}, func(ctx context.Context, c *client, p printer, args []string) error {
 		hash, err := hashArgument("hash", args[0])
 		if err != nil {

@@ -29,9 +29,10 @@ that is 'held' waits for 'stormcell settle' or 'stormcell cancel'.`,
 		Example: `  stormcell invoices
   stormcell invoices 12
   stormcell invoices --pending --json | jq -r '.invoices[].payment_request'`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: arguments(known(lastInvoices)),
 	}
-	last := cmd.Flags().Uint64("last", usualPage, "how many are listed")
+	last := cmd.Flags().Uint64("last", usualPage, "`HOW_MANY` are listed")
 	pending := cmd.Flags().Bool("pending", false, "only those that can be paid or settled")
 	return clientCommand(cmd, func(ctx context.Context, c *client, p printer, args []string) error {
 		ctx, err := c.authorized(ctx)

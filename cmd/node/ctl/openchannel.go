@@ -33,12 +33,13 @@ yours, but for what you --push. The amount has its unit: 250000sat, 2.5mbtc or
 		Example: `  stormcell openchannel 02eec7245d... 1000000sat
   stormcell openchannel 02eec7245d...@node.example.org 0.01btc --feerate=5
   stormcell openchannel 02eec7245d... 2mbtc --push=50000sat --private --no-wait`,
-		Args: cobra.ExactArgs(2),
+		Args:              cobra.ExactArgs(2),
+		ValidArgsFunction: arguments(known(connectedPeers)),
 	}
 	fee := addFeeFlags(cmd)
-	push := cmd.Flags().String("push", "", "an amount that the other node gets, as a gift")
+	push := cmd.Flags().String("push", "", "an `AMOUNT` that the other node gets, as a gift")
 	private := cmd.Flags().Bool("private", false, "do not announce the channel to the network")
-	closeAddress := cmd.Flags().String("close-address", "", "where alone your money goes when the channel is closed together")
+	closeAddress := cmd.Flags().String("close-address", "", "the `ADDRESS` where alone your money goes when the channel is closed together")
 	noWait := cmd.Flags().Bool("no-wait", false, "return when the funding transaction is published")
 	return clientCommand(cmd, func(ctx context.Context, c *client, p printer, args []string) error {
 		capacity, err := amountArgument("amount", args[1])

@@ -42,11 +42,11 @@ With --keysend you name a node and an --amount: nobody asked for the payment.`,
 		Args: cobra.ExactArgs(1),
 	}
 	limits := payLimits{
-		amount:   cmd.Flags().String("amount", "", "how much, where the invoice does not say or there is none"),
-		maxFee:   cmd.Flags().String("max-fee", "", "the most that others may take for it (default 1% and 5sat)"),
-		maxPart:  cmd.Flags().String("max-part", "", "the largest part (default what a channel can carry)"),
-		maxParts: cmd.Flags().Uint32("max-parts", 16, "how many parts may be on their way at a time"),
-		timeout:  cmd.Flags().Duration("timeout", time.Minute, "how long new parts may be tried"),
+		amount:   cmd.Flags().String("amount", "", "the `AMOUNT`, where the invoice does not say it or there is none"),
+		maxFee:   cmd.Flags().String("max-fee", "", "the `AMOUNT` that others may take for it at most (default 1%, and at least 5sat)"),
+		maxPart:  cmd.Flags().String("max-part", "", "the `AMOUNT` of the largest part (default what a channel can carry)"),
+		maxParts: cmd.Flags().Uint32("max-parts", 16, "the `NUMBER` of parts that may be on their way at a time"),
+		timeout:  cmd.Flags().Duration("timeout", time.Minute, "how `LONG` new parts may be tried, as 30s or 5m"),
 		abort:    cmd.Flags().Bool("abort", false, "let Ctrl-C stop paying too"),
 	}
 	keysend := cmd.Flags().Bool("keysend", false, "pay a node, by its key, that made no invoice")

@@ -190,7 +190,7 @@ func TestPayCanBeLeft(t *testing.T) {
 		var said bytes.Buffer
 		require.Equal(t, fault.Failed, fault.Report(&said, err))
 		require.Contains(t, strings.ReplaceAll(said.String(), "\n", " "), says)
-		require.Contains(t, said.String(), "'stormcell payments 5 --watch'")
+		require.Contains(t, said.String(), "'stormcell track 5'")
 		if flag == "--abort" {
 			require.Equal(t, byte(1), (<-f.payments.aborted)[0])
 		}
@@ -244,10 +244,10 @@ part 3       1,000 sat  over 16777215x12345x65535  arrived after 1.5 s
 	require.Equal(t, want, f.ok(t, "payments", "5"))
 	require.Equal(t, want, f.ok(t, "payments", hash))
 	f.payments.story = aStory()
-	require.Equal(t, told, f.ok(t, "payments", hash, "--watch"))
+	require.Equal(t, told, f.ok(t, "track", hash))
 	f.payments.story = []*pb.Payment{failed}
 	require.Contains(t, f.ok(t, "payments", "6"), "state   failed: the channels cannot carry that much\n")
-	f.fails(t, fault.Failed, "the payment failed: the channels", "payments", "6", "--watch")
+	f.fails(t, fault.Failed, "the payment failed: the channels", "track", "6")
 	f.fails(t, fault.Failed, "there is no payment 9", "payments", "9")
 	f.fails(t, fault.Usage, "neither a number nor", "payments", "here")
 	f.payments.err, f.payments.story = payment.ErrNotFound, nil

@@ -16,19 +16,19 @@ import (
 func paymentsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "payments [NUMBER | HASH]",
-		Aliases: []string{"listpayments", "trackpayment"},
+		Aliases: []string{"listpayments"},
 		GroupID: groupPayments,
 		Short:   "List the payments, or show one",
 		Long: `List the newest payments, the last one last, or show all of one with its parts,
-which you name by its number or its payment hash; with --watch until it has
-ended. Amounts in the list are in satoshis.`,
+which you name by its number or its payment hash. Amounts in the list are in
+satoshis.`,
 		Example: `  stormcell payments
-  stormcell payments 12 --watch
+  stormcell payments 12
   stormcell payments --last=100 --json | jq -r '.payments[].status'`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: arguments(known(lastPayments)),
 	}
-	last := cmd.Flags().Uint64("last", usualPage, "how many are listed")
-	follow := cmd.Flags().Bool("watch", false, "show one until it has ended")
+	last := cmd.Flags().Uint64("last", usualPage, "`HOW_MANY` are listed")
 	return clientCommand(cmd, func(ctx context.Context, c *client, p printer, args []string) error {
 		ctx, err := c.authorized(ctx)
 		if err != nil {
@@ -37,25 +37,53 @@ ended. Amounts in the list are in satoshis.`,
 		if len(args) == 0 {
 			return listPayments(ctx, c, p, *last)
 		}
-		hash, err := paymentHash(ctx, c, args[0])
-		if err != nil {
-			return err
-		}
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		stream, err := routerrpc.NewRouterClient(c).TrackPaymentV2(ctx, &routerrpc.TrackPaymentRequest{PaymentHash: hash})
-		if err != nil {
-			return err
-		}
-		if *follow {
-			return (&watch{p: p}).toTheEnd(ctx, stream.Recv)
-		}
-		payment, err := stream.Recv()
-		if err != nil {
-			return err
-		}
-		return p.print(payment, func() { printPayment(p, payment) })
+		return follow(ctx, c, args[0], func(_ context.Context, recv func() (*lnrpc.Payment, error)) error {
+			payment, err := recv()
+			if err != nil {
+				return err
+			}
+			return p.print(payment, func() { printPayment(p, payment) })
+		})
 	})
+}
+
+func trackCommand() *cobra.Command {
+	return clientCommand(&cobra.Command{
+		Use:     "track {NUMBER | HASH}",
+		Aliases: []string{"trackpayment"},
+		GroupID: groupPayments,
+		Short:   "Follow a payment until it has ended",
+		Long: `Show the parts of a payment as they change, until it has arrived or failed, as
+'pay' does. You name it by its number or its payment hash. Ctrl-C only stops
+watching.`,
+		Example:           "  stormcell track 12",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: arguments(known(lastPayments)),
+	}, func(ctx context.Context, c *client, p printer, args []string) error {
+		ctx, err := c.authorized(ctx)
+		if err != nil {
+			return err
+		}
+		return follow(ctx, c, args[0], (&watch{p: p}).toTheEnd)
+	})
+}
+
+// follow hands on the stream of what becomes of a payment, which is named by its number or its hash.
+func follow(
+	ctx context.Context, c *client, name string,
+	take func(ctx context.Context, recv func() (*lnrpc.Payment, error)) error,
+) error {
+	hash, err := paymentHash(ctx, c, name)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := routerrpc.NewRouterClient(c).TrackPaymentV2(ctx, &routerrpc.TrackPaymentRequest{PaymentHash: hash})
+	if err != nil {
+		return err
+	}
+	return take(ctx, stream.Recv)
 }
 
 func listPayments(ctx context.Context, c *client, p printer, last uint64) error {

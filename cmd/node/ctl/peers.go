@@ -27,7 +27,7 @@ dialled again until 'stormcell disconnect'.`,
 		Args: cobra.ExactArgs(1),
 	}
 	perm := cmd.Flags().Bool("perm", false, "stay connected, and return at once")
-	timeout := cmd.Flags().Duration("timeout", 20*time.Second, "how long connecting may take")
+	timeout := cmd.Flags().Duration("timeout", 20*time.Second, "how `LONG` connecting may take, as 30s")
 	return clientCommand(cmd, func(ctx context.Context, c *client, p printer, args []string) error {
 		to, err := address.ParseNode(args[0], config.PeerPort(c.config.Network))
 		if err != nil {
@@ -56,12 +56,13 @@ dialled again until 'stormcell disconnect'.`,
 
 func disconnectCommand() *cobra.Command {
 	return clientCommand(&cobra.Command{
-		Use:     "disconnect KEY",
-		GroupID: groupPeers,
-		Short:   "Disconnect from a node",
-		Long:    "Close the connection to a node, and do not dial it any more.",
-		Example: "  stormcell disconnect 02eec7245d...",
-		Args:    cobra.ExactArgs(1),
+		Use:               "disconnect KEY",
+		GroupID:           groupPeers,
+		Short:             "Disconnect from a node",
+		Long:              "Close the connection to a node, and do not dial it any more.",
+		Example:           "  stormcell disconnect 02eec7245d...",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: arguments(known(connectedPeers)),
 	}, func(ctx context.Context, c *client, p printer, args []string) error {
 		ctx, err := c.authorized(ctx)
 		if err != nil {
@@ -108,6 +109,6 @@ func printPeers(p printer, peers []*lnrpc.Peer) {
 		if peer.Inbound {
 			direction = "it connected"
 		}
-		p.line("%s\n    %-40s %s", peer.PubKey, peer.Address, direction)
+		p.line("%s  %s\n    %s", peer.PubKey, direction, peer.Address)
 	}
 }

@@ -22,7 +22,7 @@ btcd must be on the path or beside this program; 'make run' builds it.`,
 		Example: "  stormcell playground\n  stormcell playground --dir=/tmp/playground",
 		Args:    cobra.NoArgs,
 	}
-	dir := cmd.Flags().String("dir", ".stormcell/playground", "the folder for everything")
+	dir := cmd.Flags().String("dir", ".stormcell/playground", "the `FOLDER` for everything")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		absolute, err := filepath.Abs(*dir)
 		if err != nil {

@@ -2,9 +2,6 @@
 package ctl
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"stormcell/cmd/node/config"
@@ -19,6 +16,7 @@ const (
 	groupPeers    = "peers"
 	groupChannels = "channels"
 	groupPayments = "payments"
+	groupMore     = "more"
 )
 
 // Root is the command stormcell.
@@ -27,7 +25,10 @@ func Root() *cobra.Command {
 		Use:   "stormcell",
 		Short: "A Lightning node",
 		Long: `stormcell is a Lightning node: 'stormcell start' runs it, the other commands
-talk to it.
+talk to it. To see one at work first, try 'stormcell playground'.
+
+Amounts are said with their unit: 250000sat, 2.5mbtc or 0.0025btc. Commands
+print tables for people, and with --json all that there is for programs.
 
 Every setting is a flag, a variable STORMCELL_<FLAG> in the environment, or a
 line in stormcell.toml in the data directory; the first of these that is there
@@ -42,49 +43,42 @@ counts. The network is signet unless you say otherwise.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddGroup(
-		&cobra.Group{ID: groupDaemon, Title: "The daemon:"},
-		&cobra.Group{ID: groupWallet, Title: "The wallet:"},
-		&cobra.Group{ID: groupPeers, Title: "Peers:"},
-		&cobra.Group{ID: groupChannels, Title: "Channels:"},
-		&cobra.Group{ID: groupPayments, Title: "Payments:"},
+		&cobra.Group{ID: groupDaemon, Title: "The daemon"},
+		&cobra.Group{ID: groupWallet, Title: "The wallet"},
+		&cobra.Group{ID: groupPeers, Title: "Peers"},
+		&cobra.Group{ID: groupChannels, Title: "Channels"},
+		&cobra.Group{ID: groupPayments, Title: "Payments"},
+		&cobra.Group{ID: groupMore, Title: "More"},
 	)
 	config.CommonFlags(root.PersistentFlags())
 	root.PersistentFlags().SortFlags = false
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fault.New(fault.Usage, err, "See '%s --help'.", cmd.CommandPath())
 	})
-	root.AddCommand(startCommand(), stopCommand(), stateCommand(), infoCommand(), debugCommand(),
-		playgroundCommand(), createCommand(), unlockCommand(), newAddressCommand(), balanceCommand(), sendCommand(),
-		coinsCommand(), connectCommand(), peersCommand(), disconnectCommand(),
+	root.CompletionOptions.DisableDefaultCmd = true // there is one of our own, as there is of help
+	root.SetHelpCommand(helpCommand())
+	root.SetUsageFunc(showUsage)
+	root.AddCommand(
+		playgroundCommand(), startCommand(), stopCommand(), stateCommand(), infoCommand(), debugCommand(),
+		createCommand(), unlockCommand(), newAddressCommand(), balanceCommand(), coinsCommand(), transactionsCommand(), sendCommand(),
+		connectCommand(), peersCommand(), disconnectCommand(),
 		openChannelCommand(), channelsCommand(), pendingCommand(), closeCommand(), closedCommand(),
-		invoiceCommand(), invoicesCommand(), settleCommand(), cancelCommand(), decodeCommand(), payCommand(), paymentsCommand(),
-		exitCodesHelp())
-	for _, c := range root.Commands() {
-		c.Args = usage(c.Args)
-	}
-	root.Args = usage(root.Args)
-	// Help fits a terminal of 80 columns.
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", ".FlagUsagesWrapped 80 "))
+		invoiceCommand(), invoicesCommand(), settleCommand(), cancelCommand(),
+		decodeCommand(), payCommand(), trackCommand(), paymentsCommand(),
+		completionCommand(), exitCodesHelp(), versionCommand(),
+	)
+	root.Args = checked(root.Args)
+	completeFlags(root, root.PersistentFlags())
+	finish(root.Commands())
 	return root
 }
 
-// usage turns wrong arguments into a fault.
-func usage(args cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, given []string) error {
-		if args == nil {
-			return nil
-		}
-		if err := args(cmd, given); err != nil {
-			return fault.New(fault.Usage, err, "See '%s --help'.", cmd.CommandPath())
-		}
-		return nil
-	}
-}
-
-func exitCodesHelp() *cobra.Command {
-	return &cobra.Command{
-		Use:   "exit-codes",
-		Short: "What the exit codes mean",
-		Long:  fmt.Sprintf("What a command's exit code says:\n\n%s", fault.Codes),
+// finish gives every command what all commands have.
+func finish(commands []*cobra.Command) {
+	for _, c := range commands {
+		c.Args = checked(c.Args)
+		completeArguments(c)
+		completeFlags(c, c.Flags())
+		finish(c.Commands())
 	}
 }

@@ -29,7 +29,7 @@ the disk.`,
 	}
 	restore := cmd.Flags().Bool("restore", false, "ask for the words of a seed instead of making one")
 	passphraseFile := passphraseFlag(cmd)
-	wordsOut := cmd.Flags().String("words-out", "", "write the words to a new file instead of showing them")
+	wordsOut := cmd.Flags().String("words-out", "", "write the words to a new `FILE` instead of showing them")
 	return clientCommand(cmd, func(ctx context.Context, c *client, p printer, _ []string) error {
 		api := lnrpc.NewWalletUnlockerClient(c)
 		in := newPrompt(cmd)
@@ -115,5 +115,5 @@ func unlockCommand() *cobra.Command {
 }
 
 func passphraseFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().String("passphrase-file", "", "read the passphrase from the first line of a file (- for stdin)")
+	return cmd.Flags().String("passphrase-file", "", "read the passphrase from the first line of a `FILE` (- for stdin)")
 }

@@ -147,7 +147,7 @@ func paymentFailed(payment *lnrpc.Payment) error {
 func (w *watch) explain(ctx context.Context, err error) error {
 	began, look := w.number != 0, "'stormcell payments' shows what becomes of it."
 	if began {
-		look = fmt.Sprintf("'stormcell payments %d --watch' shows what becomes of it.", w.number)
+		look = fmt.Sprintf("'stormcell track %d' shows what becomes of it.", w.number)
 	}
 	switch {
 	case ctx.Err() != nil && w.abort:

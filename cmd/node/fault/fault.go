@@ -52,13 +52,13 @@ func (f *Fault) Unwrap() error { return f.Err }
 
 // Report prints an error, and what to do, and gives the exit code: Failed for what is not a fault.
 func Report(w io.Writer, err error) Code {
-	fmt.Fprintln(w, wrap(fmt.Sprintf("stormcell: %v", err)))
+	fmt.Fprintln(w, Wrap(fmt.Sprintf("stormcell: %v", err), width))
 	var f *Fault
 	if !errors.As(err, &f) {
 		return Failed
 	}
 	if f.Do != "" {
-		fmt.Fprintln(w, wrap(f.Do))
+		fmt.Fprintln(w, Wrap(f.Do, width))
 	}
 	return f.Code
 }
@@ -66,8 +66,8 @@ func Report(w io.Writer, err error) Code {
 // width is how wide a terminal is at least.
 const width = 80
 
-// wrap breaks lines between words.
-func wrap(text string) string {
+// Wrap breaks a text between words into lines of at most so many columns.
+func Wrap(text string, width int) string {
 	var out strings.Builder
 	column := 0
 	for i, word := range strings.Fields(text) {

@@ -81,7 +81,7 @@ func (p *playground) payAndDie(ctx context.Context) error {
 	if err := p.start(ctx, p.bob); err != nil {
 		return err
 	}
-	if err := p.enter(ctx, p.bob, "payments", invoice.Hash, "--watch"); err != nil {
+	if err := p.enter(ctx, p.bob, "track", invoice.Hash); err != nil {
 		return err
 	}
 	p.say("\nHe has paid once, and has the preimage that proves it. Alice has the money:")
