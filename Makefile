@@ -1,4 +1,4 @@
-# Needs Go (the version in go.mod) and nothing else; race also needs a C compiler.
+# Needs Go (the version in go.mod), and gcc for signatures in C; with CGO_ENABLED=0 all but race goes without gcc, more slowly.
 
 SEEDS ?= 1000
 

@@ -3,6 +3,8 @@ package keys
 import (
 	"github.com/btcsuite/btcd/btcec/v2"
 	"github.com/lightningnetwork/lnd/input"
+
+	"stormcell/chain/curve"
 )
 
 // Basepoints are the public keys that one side of a channel sends in `open_channel` or `accept_channel` and that every
@@ -36,21 +38,45 @@ func ForCommitment(broadcaster, countersigner Basepoints, point *btcec.PublicKey
 // of the time.
 func ForEmptyCommitment(broadcaster, countersigner Basepoints, point *btcec.PublicKey) CommitmentKeys {
 	return CommitmentKeys{
-		Revocation:           input.DeriveRevocationPubkey(countersigner.Revocation, point),
+		Revocation:           revocationKey(countersigner.Revocation, point),
 		BroadcasterDelayed:   tweak(broadcaster.DelayedPayment, point),
 		CountersignerPayment: countersigner.Payment,
 	}
 }
 
+// revocationKey is the sum of basepoint and point, each times a hash of both. It is input.DeriveRevocationPubkey with the
+// products of package curve.
+func revocationKey(base, point *btcec.PublicKey) *btcec.PublicKey {
+	return add(
+		curve.Multiply(scalar(input.SingleTweakBytes(base, point)), base),
+		curve.Multiply(scalar(input.SingleTweakBytes(point, base)), point))
+}
+
 // tweak adds the hash of point and basepoint, times the generator, to the basepoint. It is input.TweakPubKey without that
 // one's second multiplication, which takes half its time.
 func tweak(base, point *btcec.PublicKey) *btcec.PublicKey {
-	var scalar btcec.ModNScalar
-	scalar.SetByteSlice(input.SingleTweakBytes(point, base))
 	var product, addend, sum btcec.JacobianPoint
-	btcec.ScalarBaseMultNonConst(&scalar, &product)
+	btcec.ScalarBaseMultNonConst(scalar(input.SingleTweakBytes(point, base)), &product)
 	base.AsJacobian(&addend)
 	btcec.AddNonConst(&addend, &product, &sum)
-	sum.ToAffine()
-	return btcec.NewPublicKey(&sum.X, &sum.Y)
+	return affine(&sum)
+}
+
+func add(a, b *btcec.PublicKey) *btcec.PublicKey {
+	var left, right, sum btcec.JacobianPoint
+	a.AsJacobian(&left)
+	b.AsJacobian(&right)
+	btcec.AddNonConst(&left, &right, &sum)
+	return affine(&sum)
+}
+
+func affine(p *btcec.JacobianPoint) *btcec.PublicKey {
+	p.ToAffine()
+	return btcec.NewPublicKey(&p.X, &p.Y)
+}
+
+func scalar(hash []byte) *btcec.ModNScalar {
+	var s btcec.ModNScalar
+	s.SetByteSlice(hash)
+	return &s
 }

@@ -55,6 +55,7 @@ func TestTweakedKeysAreThoseOfLnd(t *testing.T) {
 		theirs, err := signerOf(t, rapid.Byte().Draw(t, "their seed")).Basepoints(0)
 		require.NoError(t, err)
 		derived := keys.ForCommitment(ours, theirs, point)
+		require.Equal(t, hexOf(input.DeriveRevocationPubkey(theirs.Revocation, point)), hexOf(derived.Revocation))
 		require.Equal(t, hexOf(input.TweakPubKey(ours.DelayedPayment, point)), hexOf(derived.BroadcasterDelayed))
 		require.Equal(t, hexOf(input.TweakPubKey(ours.HTLC, point)), hexOf(derived.BroadcasterHTLC))
 		require.Equal(t, hexOf(input.TweakPubKey(theirs.HTLC, point)), hexOf(derived.CountersignerHTLC))

@@ -5,11 +5,12 @@ import (
 	"fmt"
 
 	"github.com/btcsuite/btcd/btcec/v2"
-	"github.com/btcsuite/btcd/btcec/v2/ecdsa"
 	"github.com/btcsuite/btcd/btcutil"
 	"github.com/btcsuite/btcd/txscript"
 	"github.com/btcsuite/btcd/wire"
 	"github.com/lightningnetwork/lnd/lnwire"
+
+	"stormcell/chain/curve"
 )
 
 // ErrInvalidSignature refuses a signature that its key did not make over this input, or that is not in the form the
@@ -39,32 +40,15 @@ func (in Input) Digest() ([]byte, error) {
 	return digest, nil
 }
 
-// Verify checks a signature over this input. A refusal is ErrInvalidSignature.
+// Verify checks a signature over this input. A refusal is ErrInvalidSignature. High S is refused, which relaying nodes do
+// and BOLT 2 demands: normalising it instead would accept a signature that other implementations do not.
 func (in Input) Verify(key *btcec.PublicKey, signature lnwire.Sig) error {
-	parsed, err := parseSignature(signature)
-	if err != nil {
-		return err
-	}
 	digest, err := in.Digest()
 	if err != nil {
 		return err
 	}
-	if !parsed.Verify(digest, key) {
+	if !curve.Verify(key, digest, curve.Signature(signature.RawBytes())) {
 		return fmt.Errorf("input %d: %w", in.Index, ErrInvalidSignature)
 	}
 	return nil
-}
-
-// parseSignature refuses high S, which relaying nodes do and BOLT 2 demands: normalising it instead would accept a
-// signature that other implementations do not.
-func parseSignature(signature lnwire.Sig) (*ecdsa.Signature, error) {
-	var r, s btcec.ModNScalar
-	raw := signature.RawBytes()
-	if r.SetByteSlice(raw[:32]) || s.SetByteSlice(raw[32:]) || r.IsZero() || s.IsZero() {
-		return nil, fmt.Errorf("r or s is out of range: %w", ErrInvalidSignature)
-	}
-	if s.IsOverHalfOrder() {
-		return nil, fmt.Errorf("s is in the upper half: %w", ErrInvalidSignature)
-	}
-	return ecdsa.NewSignature(&r, &s), nil
 }

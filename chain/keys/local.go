@@ -6,13 +6,14 @@ import (
 	"sync"
 
 	"github.com/btcsuite/btcd/btcec/v2"
-	"github.com/btcsuite/btcd/btcec/v2/ecdsa"
 	"github.com/btcsuite/btcd/btcutil/hdkeychain"
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/lightningnetwork/lnd/input"
 	"github.com/lightningnetwork/lnd/keychain"
 	"github.com/lightningnetwork/lnd/lnwire"
 	"github.com/lightningnetwork/lnd/shachain"
+
+	"stormcell/chain/curve"
 )
 
 // ErrKeyMisused refuses a request for a signature that a key is not for.
@@ -162,11 +163,7 @@ func (s *LocalSigner) secretRoot(channel uint32) (*shachain.RevocationProducer, 
 	if err != nil {
 		return nil, err
 	}
-	seed, err := (&keychain.PrivKeyECDH{PrivKey: key}).ECDH(funding)
-	if err != nil {
-		return nil, fmt.Errorf("derive the secrets of channel %d: %w", channel, err)
-	}
-	s.roots[channel] = shachain.NewRevocationProducer(seed)
+	s.roots[channel] = shachain.NewRevocationProducer(curve.ECDH(key, funding))
 	return s.roots[channel], nil
 }
 
@@ -190,7 +187,7 @@ func (s *LocalSigner) Sign(requests []SignRequest) ([]lnwire.Sig, error) {
 			failures[i] = err
 			return
 		}
-		signatures[i], failures[i] = lnwire.NewSigFromSignature(ecdsa.Sign(derived[requests[i].Key], digest))
+		signatures[i], failures[i] = sign(derived[requests[i].Key], digest)
 	})
 	for i, err := range failures {
 		if err != nil {
@@ -228,7 +225,7 @@ func (s *LocalSigner) channelKey(ref KeyRef) (*btcec.PrivateKey, error) {
 }
 
 func (s *LocalSigner) ECDH(point *btcec.PublicKey) ([32]byte, error) {
-	return (&keychain.PrivKeyECDH{PrivKey: s.node}).ECDH(point)
+	return curve.ECDH(s.node, point), nil
 }
 
 func (s *LocalSigner) SignGossip(ref KeyRef, signed []byte) (lnwire.Sig, error) {
@@ -245,16 +242,35 @@ func (s *LocalSigner) SignGossip(ref KeyRef, signed []byte) (lnwire.Sig, error) 
 	default:
 		return lnwire.Sig{}, fmt.Errorf("sign gossip with family %d: %w", ref.Family, ErrKeyMisused)
 	}
-	return lnwire.NewSigFromSignature(ecdsa.Sign(key, chainhash.DoubleHashB(signed)))
+	return sign(key, chainhash.DoubleHashB(signed))
 }
 
 func (s *LocalSigner) SignInvoice(signed []byte) ([]byte, error) {
-	return ecdsa.SignCompact(s.node, chainhash.HashB(signed), true), nil
+	return signCompact(s.node, chainhash.HashB(signed))
 }
 
 func (s *LocalSigner) SignMessage(text []byte) ([]byte, error) {
 	const prefix = "Lightning Signed Message:"
-	return ecdsa.SignCompact(s.node, chainhash.DoubleHashB(append([]byte(prefix), text...)), true), nil
+	return signCompact(s.node, chainhash.DoubleHashB(append([]byte(prefix), text...)))
+}
+
+// sign is a signature as it goes over the wire.
+func sign(key *btcec.PrivateKey, digest []byte) (lnwire.Sig, error) {
+	signature, _, err := curve.Sign(key, digest)
+	if err != nil {
+		return lnwire.Sig{}, err
+	}
+	return lnwire.NewSigFromWireECDSA(signature[:])
+}
+
+// signCompact is a signature in btcec's compact form, for a compressed key.
+func signCompact(key *btcec.PrivateKey, digest []byte) ([]byte, error) {
+	const compressed = 27 + 4
+	signature, recovery, err := curve.Sign(key, digest)
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte{compressed + recovery}, signature[:]...), nil
 }
 
 // NodeECDH is a Signer's identity in the shape that the transport and the onions take it.
