@@ -17,7 +17,7 @@ const pollInterval = 100 * time.Millisecond
 
 // enter runs a command as a user types it, and shows both, each line when it comes.
 func (p *playground) enter(ctx context.Context, d *daemon, args ...string) error {
-	p.say("%s$ stormcell %s", d.name, typed(args))
+	p.say("%s", typed(d, args))
 	cmd := p.client(ctx, d, args)
 	var said bytes.Buffer
 	cmd.Stderr = &said
@@ -41,10 +41,26 @@ func (p *playground) enter(ctx context.Context, d *daemon, args ...string) error
 	return nil
 }
 
-// typed is a command line, with payment requests, keys and hashes cut short.
-func typed(args []string) string {
-	return long.ReplaceAllString(strings.Join(args, " "), "$1...")
+// typed is a command line as a user types it, with what is long cut short, in as many lines as a terminal needs.
+func typed(d *daemon, args []string) string {
+	const width, indent = 80, "      "
+	text := d.name + "$ stormcell"
+	column := len(text)
+	for _, arg := range args {
+		arg = cutShort(arg)
+		if column+len(" "+arg+" \\") > width {
+			text += " \\\n" + indent + arg
+			column = len(indent + arg)
+			continue
+		}
+		text += " " + arg
+		column += len(" " + arg)
+	}
+	return text
 }
+
+// cutShort cuts payment requests, keys and hashes short.
+func cutShort(text string) string { return long.ReplaceAllString(text, "$1...") }
 
 // long is what is cut short, and how much of it is shown.
 var long = regexp.MustCompile(`\b(lnbcrt\w{18}|[0-9a-f]{10})\w{50,}`)

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"stormcell/cmd/node/fault"
 )
 
 // claimFolder locks the folder. The lock is handed to every process of the playground, so that it lasts as long as the last
@@ -27,7 +29,8 @@ func (p *playground) claimFolder(ctx context.Context) (*os.File, error) {
 			p.say("Waiting for another playground in %s to end.", shorten(p.o.Dir))
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(deadline) {
-			return nil, errors.Join(fmt.Errorf("another playground runs in %s: %w", p.o.Dir, err), lock.Close())
+			return nil, fault.New(fault.Failed, errors.Join(fmt.Errorf("another playground runs in %s: %w", p.o.Dir, err), lock.Close()),
+				"Stop it with Ctrl-C, or say another folder with --dir.")
 		}
 		select {
 		case <-ctx.Done():

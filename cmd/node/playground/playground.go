@@ -163,8 +163,8 @@ func (p *playground) invite() {
 		"bob invoice 25000sat --memo=cake    # gives a payment request, to be paid with",
 		"alice pay lnbcrt250u1...",
 		"bob invoices", "alice payments 1", "alice channels", "carol balance",
-		"alice pay --keysend KEY --amount=9sat    # KEY as 'carol getinfo' shows it",
-		"alice close CHANNEL --wait               # CHANNEL as 'alice channels' shows it",
+		"alice pay --keysend KEY --amount=9sat    # KEY: see 'carol getinfo'",
+		"alice close CHANNEL --wait               # CHANNEL: see 'alice channels'",
 		"alice help",
 	} {
 		p.say("  %s", line)

@@ -94,6 +94,6 @@ func (p *playground) make(ctx context.Context, d *daemon, invoice *made, amount 
 	if err := p.ask(ctx, d, invoice, args...); err != nil {
 		return err
 	}
-	p.say("%s$ stormcell %s\n  %s", d.name, typed(args), typed([]string{invoice.Request}))
+	p.say("%s\n  %s", typed(d, args), cutShort(invoice.Request))
 	return nil
 }
