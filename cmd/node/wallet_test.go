@@ -105,10 +105,14 @@ func TestMacaroons(t *testing.T) {
 		"admin":                     {with(), ""},
 		"for a while":               {with(soon), ""},
 		"for this address, a while": {with(soon, "ipaddr 127.0.0.1"), ""},
-		"for another address":       {with("ipaddr 10.0.0.1"), "another IP address"},
-		"expired":                   {with("time-before 2020-01-01T00:00:00Z"), "expired"},
-		"unknown caveat":            {with("color blue"), "not known"},
-		"of another daemon":         {other.macaroon(t), "signature mismatch"},
+		"for another address":       {with("ipaddr 10.0.0.1"), "macaroon locked to different IP address"},
+		"for this network":          {with("iprange 127.0.0.0/8"), ""},
+		"for another network":       {with("iprange 10.0.0.0/8"), "macaroon locked to different IP range"},
+		"no network":                {with("iprange here"), "unable to parse macaroon IP range"},
+		"for a middleware":          {with("lnd-custom lit 1"), "no middleware registered"},
+		"expired":                   {with("time-before 2020-01-01T00:00:00Z"), "macaroon has expired"},
+		"unknown caveat":            {with("color blue"), `caveat "color blue" not satisfied: caveat not recognized`},
+		"of another daemon":         {other.macaroon(t), "verification failed: signature mismatch"},
 		"cut":                       {cut[:len(cut)-1], "cannot be read"},
 		"empty":                     {nil, "cannot be read"},
 	} {
@@ -118,7 +122,7 @@ func TestMacaroons(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			require.Equal(t, codes.Unauthenticated, status.Code(err))
+			require.Equal(t, codes.Unknown, status.Code(err)) // lnd's
 			require.ErrorContains(t, err, c.refused)
 		})
 	}

@@ -131,7 +131,7 @@ func (c *client) explain(err error) error {
 		return fault.New(fault.Forbidden, errors.New("wrong passphrase"), "")
 	case answer.Message() == rpc.TextWalletUnlocked:
 		return fault.New(fault.Failed, errors.New("the wallet is unlocked already"), "The node runs: see 'stormcell getinfo'.")
-	case answer.Code() == codes.Unauthenticated:
+	case rpc.RefusesMacaroon(answer.Message()):
 		return fault.New(fault.Forbidden, fmt.Errorf("the daemon does not accept the macaroon: %w", said),
 			"The macaroon of this daemon is %s in its data directory.", rpc.MacaroonFile)
 	case strings.HasPrefix(answer.Message(), "permission denied"):

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/metadata"
@@ -86,31 +85,4 @@ func TestRoles(t *testing.T) {
 			require.Error(t, s.allow(ctx, method), "%s %s", file, method)
 		}
 	}
-}
-
-// TestMacaroonsAreMadeAgain: without the key all are new, and one that lies in another's place is replaced.
-func TestMacaroonsAreMadeAgain(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	read := func(file string) []byte {
-		serialized, err := os.ReadFile(filepath.Join(dir, file))
-		require.NoError(t, err)
-		return serialized
-	}
-	before, err := openMacaroons(dir)
-	require.NoError(t, err)
-	readonlyBefore := read(readonlyMacaroonFile)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, invoiceMacaroonFile), before.admin, 0o600))
-	again, err := openMacaroons(dir)
-	require.NoError(t, err)
-	require.Equal(t, before.admin, again.admin)
-	require.Equal(t, readonlyBefore, read(readonlyMacaroonFile))
-	require.NotEqual(t, before.admin, read(invoiceMacaroonFile))
-
-	require.NoError(t, os.Remove(filepath.Join(dir, rootKeyFile)))
-	after, err := openMacaroons(dir)
-	require.NoError(t, err)
-	require.NotEqual(t, before.admin, after.admin)
-	_, err = after.check(hex.EncodeToString(readonlyBefore), nil, time.Now())
-	require.Error(t, err)
 }
