@@ -6,6 +6,7 @@ import (
 
 	"github.com/btcsuite/btcd/btcutil"
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
+	"github.com/btcsuite/btcd/txscript"
 
 	"stormcell/actors/durable"
 	"stormcell/actors/onchain"
@@ -77,13 +78,54 @@ func (c Client) Balance(ctx context.Context) (chainwallet.Balance, error) {
 	if err != nil {
 		return chainwallet.Balance{}, err
 	}
-	var held chainwallet.Leases
-	for _, l := range all.Leases {
+	held, err := all.held()
+	if err != nil {
+		return chainwallet.Balance{}, err
+	}
+	return chainwallet.BalanceOf(all.Coins, held, all.Tip.Height, c.Chain.Params()), nil
+}
+
+// held are the leases as coins are picked by them.
+func (c Coins) held() (*chainwallet.Leases, error) {
+	held := &chainwallet.Leases{}
+	for _, l := range c.Leases {
 		if err := held.Add("leased", l.Coin); err != nil {
-			return chainwallet.Balance{}, err
+			return nil, err
 		}
 	}
-	return chainwallet.BalanceOf(all.Coins, &held, all.Tip.Height, c.Chain.Params()), nil
+	return held, nil
+}
+
+// Estimate is how Send would pay now, and at which rate; it sets nothing aside. A request for All has no estimate. Errors are
+// those of chainwallet.Select and onchain.ErrNoFeeRate.
+func (c Client) Estimate(ctx context.Context, r SendRequest) (chainwallet.Selection, fees.SatPerKW, error) {
+	none := chainwallet.Selection{}
+	if r.FeeRate == 0 {
+		var err error
+		if r.FeeRate, err = c.FeeRate(ctx, r.Target); err != nil {
+			return none, 0, err
+		}
+	}
+	all, err := c.Coins(ctx)
+	if err != nil {
+		return none, 0, err
+	}
+	held, err := all.held()
+	if err != nil {
+		return none, 0, err
+	}
+	change, err := c.Chain.Address(changeBranch, 0) // any of its kind costs the same
+	if err != nil {
+		return none, 0, err
+	}
+	script, err := txscript.PayToAddrScript(change)
+	if err != nil {
+		return none, 0, err
+	}
+	selection, err := chainwallet.Select(all.Coins, held, all.Tip.Height, c.Chain.Params(), chainwallet.Payment{
+		Outputs: r.Outputs, FeeRate: r.FeeRate, ChangeScript: script, MinConfirmations: r.MinConfirmations,
+	})
+	return selection, r.FeeRate, err
 }
 
 // Send pays, and returns when the network has taken the transaction, or when it could not be asked for some time: the transaction

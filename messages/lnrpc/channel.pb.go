@@ -181,6 +181,67 @@ func (ChannelCloseSummary_ClosureType) EnumDescriptor() ([]byte, []int) {
 	return file_messages_lnrpc_channel_proto_rawDescGZIP(), []int{14, 0}
 }
 
+type ChannelEventUpdate_UpdateType int32
+
+const (
+	ChannelEventUpdate_OPEN_CHANNEL            ChannelEventUpdate_UpdateType = 0
+	ChannelEventUpdate_CLOSED_CHANNEL          ChannelEventUpdate_UpdateType = 1
+	ChannelEventUpdate_ACTIVE_CHANNEL          ChannelEventUpdate_UpdateType = 2
+	ChannelEventUpdate_INACTIVE_CHANNEL        ChannelEventUpdate_UpdateType = 3
+	ChannelEventUpdate_PENDING_OPEN_CHANNEL    ChannelEventUpdate_UpdateType = 4
+	ChannelEventUpdate_FULLY_RESOLVED_CHANNEL  ChannelEventUpdate_UpdateType = 5
+	ChannelEventUpdate_CHANNEL_FUNDING_TIMEOUT ChannelEventUpdate_UpdateType = 6
+)
+
+// Enum value maps for ChannelEventUpdate_UpdateType.
+var (
+	ChannelEventUpdate_UpdateType_name = map[int32]string{
+		0: "OPEN_CHANNEL",
+		1: "CLOSED_CHANNEL",
+		2: "ACTIVE_CHANNEL",
+		3: "INACTIVE_CHANNEL",
+		4: "PENDING_OPEN_CHANNEL",
+		5: "FULLY_RESOLVED_CHANNEL",
+		6: "CHANNEL_FUNDING_TIMEOUT",
+	}
+	ChannelEventUpdate_UpdateType_value = map[string]int32{
+		"OPEN_CHANNEL":            0,
+		"CLOSED_CHANNEL":          1,
+		"ACTIVE_CHANNEL":          2,
+		"INACTIVE_CHANNEL":        3,
+		"PENDING_OPEN_CHANNEL":    4,
+		"FULLY_RESOLVED_CHANNEL":  5,
+		"CHANNEL_FUNDING_TIMEOUT": 6,
+	}
+)
+
+func (x ChannelEventUpdate_UpdateType) Enum() *ChannelEventUpdate_UpdateType {
+	p := new(ChannelEventUpdate_UpdateType)
+	*p = x
+	return p
+}
+
+func (x ChannelEventUpdate_UpdateType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ChannelEventUpdate_UpdateType) Descriptor() protoreflect.EnumDescriptor {
+	return file_messages_lnrpc_channel_proto_enumTypes[3].Descriptor()
+}
+
+func (ChannelEventUpdate_UpdateType) Type() protoreflect.EnumType {
+	return &file_messages_lnrpc_channel_proto_enumTypes[3]
+}
+
+func (x ChannelEventUpdate_UpdateType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ChannelEventUpdate_UpdateType.Descriptor instead.
+func (ChannelEventUpdate_UpdateType) EnumDescriptor() ([]byte, []int) {
+	return file_messages_lnrpc_channel_proto_rawDescGZIP(), []int{23, 0}
+}
+
 // ChannelPoint is a channel's funding output.
 type ChannelPoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1999,6 +2060,593 @@ func (x *InstantUpdate) GetNumPendingHtlcs() int32 {
 	return 0
 }
 
+type ChannelEventSubscription struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChannelEventSubscription) Reset() {
+	*x = ChannelEventSubscription{}
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChannelEventSubscription) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChannelEventSubscription) ProtoMessage() {}
+
+func (x *ChannelEventSubscription) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChannelEventSubscription.ProtoReflect.Descriptor instead.
+func (*ChannelEventSubscription) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_channel_proto_rawDescGZIP(), []int{22}
+}
+
+// ChannelEventUpdate is of what its type says.
+type ChannelEventUpdate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Channel:
+	//
+	//	*ChannelEventUpdate_OpenChannel
+	//	*ChannelEventUpdate_ClosedChannel
+	//	*ChannelEventUpdate_ActiveChannel
+	//	*ChannelEventUpdate_InactiveChannel
+	//	*ChannelEventUpdate_PendingOpenChannel
+	//	*ChannelEventUpdate_FullyResolvedChannel
+	//	*ChannelEventUpdate_ChannelFundingTimeout
+	Channel       isChannelEventUpdate_Channel  `protobuf_oneof:"channel"`
+	Type          ChannelEventUpdate_UpdateType `protobuf:"varint,5,opt,name=type,proto3,enum=lnrpc.ChannelEventUpdate_UpdateType" json:"type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChannelEventUpdate) Reset() {
+	*x = ChannelEventUpdate{}
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChannelEventUpdate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChannelEventUpdate) ProtoMessage() {}
+
+func (x *ChannelEventUpdate) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChannelEventUpdate.ProtoReflect.Descriptor instead.
+func (*ChannelEventUpdate) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_channel_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ChannelEventUpdate) GetChannel() isChannelEventUpdate_Channel {
+	if x != nil {
+		return x.Channel
+	}
+	return nil
+}
+
+func (x *ChannelEventUpdate) GetOpenChannel() *Channel {
+	if x != nil {
+		if x, ok := x.Channel.(*ChannelEventUpdate_OpenChannel); ok {
+			return x.OpenChannel
+		}
+	}
+	return nil
+}
+
+func (x *ChannelEventUpdate) GetClosedChannel() *ChannelCloseSummary {
+	if x != nil {
+		if x, ok := x.Channel.(*ChannelEventUpdate_ClosedChannel); ok {
+			return x.ClosedChannel
+		}
+	}
+	return nil
+}
+
+func (x *ChannelEventUpdate) GetActiveChannel() *ChannelPoint {
+	if x != nil {
+		if x, ok := x.Channel.(*ChannelEventUpdate_ActiveChannel); ok {
+			return x.ActiveChannel
+		}
+	}
+	return nil
+}
+
+func (x *ChannelEventUpdate) GetInactiveChannel() *ChannelPoint {
+	if x != nil {
+		if x, ok := x.Channel.(*ChannelEventUpdate_InactiveChannel); ok {
+			return x.InactiveChannel
+		}
+	}
+	return nil
+}
+
+func (x *ChannelEventUpdate) GetPendingOpenChannel() *PendingUpdate {
+	if x != nil {
+		if x, ok := x.Channel.(*ChannelEventUpdate_PendingOpenChannel); ok {
+			return x.PendingOpenChannel
+		}
+	}
+	return nil
+}
+
+func (x *ChannelEventUpdate) GetFullyResolvedChannel() *ChannelPoint {
+	if x != nil {
+		if x, ok := x.Channel.(*ChannelEventUpdate_FullyResolvedChannel); ok {
+			return x.FullyResolvedChannel
+		}
+	}
+	return nil
+}
+
+func (x *ChannelEventUpdate) GetChannelFundingTimeout() *ChannelPoint {
+	if x != nil {
+		if x, ok := x.Channel.(*ChannelEventUpdate_ChannelFundingTimeout); ok {
+			return x.ChannelFundingTimeout
+		}
+	}
+	return nil
+}
+
+func (x *ChannelEventUpdate) GetType() ChannelEventUpdate_UpdateType {
+	if x != nil {
+		return x.Type
+	}
+	return ChannelEventUpdate_OPEN_CHANNEL
+}
+
+type isChannelEventUpdate_Channel interface {
+	isChannelEventUpdate_Channel()
+}
+
+type ChannelEventUpdate_OpenChannel struct {
+	OpenChannel *Channel `protobuf:"bytes,1,opt,name=open_channel,json=openChannel,proto3,oneof"`
+}
+
+type ChannelEventUpdate_ClosedChannel struct {
+	ClosedChannel *ChannelCloseSummary `protobuf:"bytes,2,opt,name=closed_channel,json=closedChannel,proto3,oneof"`
+}
+
+type ChannelEventUpdate_ActiveChannel struct {
+	ActiveChannel *ChannelPoint `protobuf:"bytes,3,opt,name=active_channel,json=activeChannel,proto3,oneof"`
+}
+
+type ChannelEventUpdate_InactiveChannel struct {
+	InactiveChannel *ChannelPoint `protobuf:"bytes,4,opt,name=inactive_channel,json=inactiveChannel,proto3,oneof"`
+}
+
+type ChannelEventUpdate_PendingOpenChannel struct {
+	PendingOpenChannel *PendingUpdate `protobuf:"bytes,6,opt,name=pending_open_channel,json=pendingOpenChannel,proto3,oneof"`
+}
+
+type ChannelEventUpdate_FullyResolvedChannel struct {
+	FullyResolvedChannel *ChannelPoint `protobuf:"bytes,7,opt,name=fully_resolved_channel,json=fullyResolvedChannel,proto3,oneof"`
+}
+
+type ChannelEventUpdate_ChannelFundingTimeout struct {
+	ChannelFundingTimeout *ChannelPoint `protobuf:"bytes,8,opt,name=channel_funding_timeout,json=channelFundingTimeout,proto3,oneof"`
+}
+
+func (*ChannelEventUpdate_OpenChannel) isChannelEventUpdate_Channel() {}
+
+func (*ChannelEventUpdate_ClosedChannel) isChannelEventUpdate_Channel() {}
+
+func (*ChannelEventUpdate_ActiveChannel) isChannelEventUpdate_Channel() {}
+
+func (*ChannelEventUpdate_InactiveChannel) isChannelEventUpdate_Channel() {}
+
+func (*ChannelEventUpdate_PendingOpenChannel) isChannelEventUpdate_Channel() {}
+
+func (*ChannelEventUpdate_FullyResolvedChannel) isChannelEventUpdate_Channel() {}
+
+func (*ChannelEventUpdate_ChannelFundingTimeout) isChannelEventUpdate_Channel() {}
+
+type FeeReportRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FeeReportRequest) Reset() {
+	*x = FeeReportRequest{}
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FeeReportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FeeReportRequest) ProtoMessage() {}
+
+func (x *FeeReportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FeeReportRequest.ProtoReflect.Descriptor instead.
+func (*FeeReportRequest) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_channel_proto_rawDescGZIP(), []int{24}
+}
+
+// FeeReportResponse is in satoshis.
+type FeeReportResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// channel_fees are what the node asks for forwarding.
+	ChannelFees   []*ChannelFeeReport `protobuf:"bytes,1,rep,name=channel_fees,json=channelFees,proto3" json:"channel_fees,omitempty"`
+	DayFeeSum     uint64              `protobuf:"varint,2,opt,name=day_fee_sum,json=dayFeeSum,proto3" json:"day_fee_sum,omitempty"`
+	WeekFeeSum    uint64              `protobuf:"varint,3,opt,name=week_fee_sum,json=weekFeeSum,proto3" json:"week_fee_sum,omitempty"`
+	MonthFeeSum   uint64              `protobuf:"varint,4,opt,name=month_fee_sum,json=monthFeeSum,proto3" json:"month_fee_sum,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FeeReportResponse) Reset() {
+	*x = FeeReportResponse{}
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FeeReportResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FeeReportResponse) ProtoMessage() {}
+
+func (x *FeeReportResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FeeReportResponse.ProtoReflect.Descriptor instead.
+func (*FeeReportResponse) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_channel_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *FeeReportResponse) GetChannelFees() []*ChannelFeeReport {
+	if x != nil {
+		return x.ChannelFees
+	}
+	return nil
+}
+
+func (x *FeeReportResponse) GetDayFeeSum() uint64 {
+	if x != nil {
+		return x.DayFeeSum
+	}
+	return 0
+}
+
+func (x *FeeReportResponse) GetWeekFeeSum() uint64 {
+	if x != nil {
+		return x.WeekFeeSum
+	}
+	return 0
+}
+
+func (x *FeeReportResponse) GetMonthFeeSum() uint64 {
+	if x != nil {
+		return x.MonthFeeSum
+	}
+	return 0
+}
+
+type ChannelFeeReport struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	ChannelPoint string                 `protobuf:"bytes,1,opt,name=channel_point,json=channelPoint,proto3" json:"channel_point,omitempty"`
+	BaseFeeMsat  int64                  `protobuf:"varint,2,opt,name=base_fee_msat,json=baseFeeMsat,proto3" json:"base_fee_msat,omitempty"`
+	// fee_per_mil is per million.
+	FeePerMil     int64  `protobuf:"varint,3,opt,name=fee_per_mil,json=feePerMil,proto3" json:"fee_per_mil,omitempty"`
+	ChanId        uint64 `protobuf:"varint,5,opt,name=chan_id,json=chanId,proto3" json:"chan_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChannelFeeReport) Reset() {
+	*x = ChannelFeeReport{}
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChannelFeeReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChannelFeeReport) ProtoMessage() {}
+
+func (x *ChannelFeeReport) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChannelFeeReport.ProtoReflect.Descriptor instead.
+func (*ChannelFeeReport) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_channel_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ChannelFeeReport) GetChannelPoint() string {
+	if x != nil {
+		return x.ChannelPoint
+	}
+	return ""
+}
+
+func (x *ChannelFeeReport) GetBaseFeeMsat() int64 {
+	if x != nil {
+		return x.BaseFeeMsat
+	}
+	return 0
+}
+
+func (x *ChannelFeeReport) GetFeePerMil() int64 {
+	if x != nil {
+		return x.FeePerMil
+	}
+	return 0
+}
+
+func (x *ChannelFeeReport) GetChanId() uint64 {
+	if x != nil {
+		return x.ChanId
+	}
+	return 0
+}
+
+type ForwardingHistoryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// start_time and end_time are in seconds since 1970.
+	StartTime     uint64 `protobuf:"varint,1,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	EndTime       uint64 `protobuf:"varint,2,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	IndexOffset   uint32 `protobuf:"varint,3,opt,name=index_offset,json=indexOffset,proto3" json:"index_offset,omitempty"`
+	NumMaxEvents  uint32 `protobuf:"varint,4,opt,name=num_max_events,json=numMaxEvents,proto3" json:"num_max_events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForwardingHistoryRequest) Reset() {
+	*x = ForwardingHistoryRequest{}
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForwardingHistoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForwardingHistoryRequest) ProtoMessage() {}
+
+func (x *ForwardingHistoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForwardingHistoryRequest.ProtoReflect.Descriptor instead.
+func (*ForwardingHistoryRequest) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_channel_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ForwardingHistoryRequest) GetStartTime() uint64 {
+	if x != nil {
+		return x.StartTime
+	}
+	return 0
+}
+
+func (x *ForwardingHistoryRequest) GetEndTime() uint64 {
+	if x != nil {
+		return x.EndTime
+	}
+	return 0
+}
+
+func (x *ForwardingHistoryRequest) GetIndexOffset() uint32 {
+	if x != nil {
+		return x.IndexOffset
+	}
+	return 0
+}
+
+func (x *ForwardingHistoryRequest) GetNumMaxEvents() uint32 {
+	if x != nil {
+		return x.NumMaxEvents
+	}
+	return 0
+}
+
+type ForwardingHistoryResponse struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	ForwardingEvents []*ForwardingEvent     `protobuf:"bytes,1,rep,name=forwarding_events,json=forwardingEvents,proto3" json:"forwarding_events,omitempty"`
+	LastOffsetIndex  uint32                 `protobuf:"varint,2,opt,name=last_offset_index,json=lastOffsetIndex,proto3" json:"last_offset_index,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ForwardingHistoryResponse) Reset() {
+	*x = ForwardingHistoryResponse{}
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForwardingHistoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForwardingHistoryResponse) ProtoMessage() {}
+
+func (x *ForwardingHistoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForwardingHistoryResponse.ProtoReflect.Descriptor instead.
+func (*ForwardingHistoryResponse) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_channel_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ForwardingHistoryResponse) GetForwardingEvents() []*ForwardingEvent {
+	if x != nil {
+		return x.ForwardingEvents
+	}
+	return nil
+}
+
+func (x *ForwardingHistoryResponse) GetLastOffsetIndex() uint32 {
+	if x != nil {
+		return x.LastOffsetIndex
+	}
+	return 0
+}
+
+type ForwardingEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ChanIdIn      uint64                 `protobuf:"varint,2,opt,name=chan_id_in,json=chanIdIn,proto3" json:"chan_id_in,omitempty"`
+	ChanIdOut     uint64                 `protobuf:"varint,4,opt,name=chan_id_out,json=chanIdOut,proto3" json:"chan_id_out,omitempty"`
+	FeeMsat       uint64                 `protobuf:"varint,8,opt,name=fee_msat,json=feeMsat,proto3" json:"fee_msat,omitempty"`
+	AmtInMsat     uint64                 `protobuf:"varint,9,opt,name=amt_in_msat,json=amtInMsat,proto3" json:"amt_in_msat,omitempty"`
+	AmtOutMsat    uint64                 `protobuf:"varint,10,opt,name=amt_out_msat,json=amtOutMsat,proto3" json:"amt_out_msat,omitempty"`
+	TimestampNs   uint64                 `protobuf:"varint,11,opt,name=timestamp_ns,json=timestampNs,proto3" json:"timestamp_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForwardingEvent) Reset() {
+	*x = ForwardingEvent{}
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForwardingEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForwardingEvent) ProtoMessage() {}
+
+func (x *ForwardingEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForwardingEvent.ProtoReflect.Descriptor instead.
+func (*ForwardingEvent) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_channel_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ForwardingEvent) GetChanIdIn() uint64 {
+	if x != nil {
+		return x.ChanIdIn
+	}
+	return 0
+}
+
+func (x *ForwardingEvent) GetChanIdOut() uint64 {
+	if x != nil {
+		return x.ChanIdOut
+	}
+	return 0
+}
+
+func (x *ForwardingEvent) GetFeeMsat() uint64 {
+	if x != nil {
+		return x.FeeMsat
+	}
+	return 0
+}
+
+func (x *ForwardingEvent) GetAmtInMsat() uint64 {
+	if x != nil {
+		return x.AmtInMsat
+	}
+	return 0
+}
+
+func (x *ForwardingEvent) GetAmtOutMsat() uint64 {
+	if x != nil {
+		return x.AmtOutMsat
+	}
+	return 0
+}
+
+func (x *ForwardingEvent) GetTimestampNs() uint64 {
+	if x != nil {
+		return x.TimestampNs
+	}
+	return 0
+}
+
 type PendingChannelsResponse_PendingChannel struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	RemoteNodePub string                 `protobuf:"bytes,1,opt,name=remote_node_pub,json=remoteNodePub,proto3" json:"remote_node_pub,omitempty"`
@@ -2020,7 +2668,7 @@ type PendingChannelsResponse_PendingChannel struct {
 
 func (x *PendingChannelsResponse_PendingChannel) Reset() {
 	*x = PendingChannelsResponse_PendingChannel{}
-	mi := &file_messages_lnrpc_channel_proto_msgTypes[22]
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2032,7 +2680,7 @@ func (x *PendingChannelsResponse_PendingChannel) String() string {
 func (*PendingChannelsResponse_PendingChannel) ProtoMessage() {}
 
 func (x *PendingChannelsResponse_PendingChannel) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_channel_proto_msgTypes[22]
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2143,7 +2791,7 @@ type PendingChannelsResponse_PendingOpenChannel struct {
 
 func (x *PendingChannelsResponse_PendingOpenChannel) Reset() {
 	*x = PendingChannelsResponse_PendingOpenChannel{}
-	mi := &file_messages_lnrpc_channel_proto_msgTypes[23]
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2155,7 +2803,7 @@ func (x *PendingChannelsResponse_PendingOpenChannel) String() string {
 func (*PendingChannelsResponse_PendingOpenChannel) ProtoMessage() {}
 
 func (x *PendingChannelsResponse_PendingOpenChannel) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_channel_proto_msgTypes[23]
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2234,7 +2882,7 @@ type PendingChannelsResponse_WaitingCloseChannel struct {
 
 func (x *PendingChannelsResponse_WaitingCloseChannel) Reset() {
 	*x = PendingChannelsResponse_WaitingCloseChannel{}
-	mi := &file_messages_lnrpc_channel_proto_msgTypes[24]
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2246,7 +2894,7 @@ func (x *PendingChannelsResponse_WaitingCloseChannel) String() string {
 func (*PendingChannelsResponse_WaitingCloseChannel) ProtoMessage() {}
 
 func (x *PendingChannelsResponse_WaitingCloseChannel) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_channel_proto_msgTypes[24]
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2296,7 +2944,7 @@ type PendingChannelsResponse_ForceClosedChannel struct {
 
 func (x *PendingChannelsResponse_ForceClosedChannel) Reset() {
 	*x = PendingChannelsResponse_ForceClosedChannel{}
-	mi := &file_messages_lnrpc_channel_proto_msgTypes[25]
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2308,7 +2956,7 @@ func (x *PendingChannelsResponse_ForceClosedChannel) String() string {
 func (*PendingChannelsResponse_ForceClosedChannel) ProtoMessage() {}
 
 func (x *PendingChannelsResponse_ForceClosedChannel) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_channel_proto_msgTypes[25]
+	mi := &file_messages_lnrpc_channel_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2535,7 +3183,58 @@ const file_messages_lnrpc_channel_proto_rawDesc = "" +
 	"\fclosing_txid\x18\x01 \x01(\fR\vclosingTxid\x12\x18\n" +
 	"\asuccess\x18\x02 \x01(\bR\asuccess\";\n" +
 	"\rInstantUpdate\x12*\n" +
-	"\x11num_pending_htlcs\x18\x01 \x01(\x05R\x0fnumPendingHtlcs*:\n" +
+	"\x11num_pending_htlcs\x18\x01 \x01(\x05R\x0fnumPendingHtlcs\"\x1a\n" +
+	"\x18ChannelEventSubscription\"\xeb\x05\n" +
+	"\x12ChannelEventUpdate\x123\n" +
+	"\fopen_channel\x18\x01 \x01(\v2\x0e.lnrpc.ChannelH\x00R\vopenChannel\x12C\n" +
+	"\x0eclosed_channel\x18\x02 \x01(\v2\x1a.lnrpc.ChannelCloseSummaryH\x00R\rclosedChannel\x12<\n" +
+	"\x0eactive_channel\x18\x03 \x01(\v2\x13.lnrpc.ChannelPointH\x00R\ractiveChannel\x12@\n" +
+	"\x10inactive_channel\x18\x04 \x01(\v2\x13.lnrpc.ChannelPointH\x00R\x0finactiveChannel\x12H\n" +
+	"\x14pending_open_channel\x18\x06 \x01(\v2\x14.lnrpc.PendingUpdateH\x00R\x12pendingOpenChannel\x12K\n" +
+	"\x16fully_resolved_channel\x18\a \x01(\v2\x13.lnrpc.ChannelPointH\x00R\x14fullyResolvedChannel\x12M\n" +
+	"\x17channel_funding_timeout\x18\b \x01(\v2\x13.lnrpc.ChannelPointH\x00R\x15channelFundingTimeout\x128\n" +
+	"\x04type\x18\x05 \x01(\x0e2$.lnrpc.ChannelEventUpdate.UpdateTypeR\x04type\"\xaf\x01\n" +
+	"\n" +
+	"UpdateType\x12\x10\n" +
+	"\fOPEN_CHANNEL\x10\x00\x12\x12\n" +
+	"\x0eCLOSED_CHANNEL\x10\x01\x12\x12\n" +
+	"\x0eACTIVE_CHANNEL\x10\x02\x12\x14\n" +
+	"\x10INACTIVE_CHANNEL\x10\x03\x12\x18\n" +
+	"\x14PENDING_OPEN_CHANNEL\x10\x04\x12\x1a\n" +
+	"\x16FULLY_RESOLVED_CHANNEL\x10\x05\x12\x1b\n" +
+	"\x17CHANNEL_FUNDING_TIMEOUT\x10\x06B\t\n" +
+	"\achannel\"\x12\n" +
+	"\x10FeeReportRequest\"\xb5\x01\n" +
+	"\x11FeeReportResponse\x12:\n" +
+	"\fchannel_fees\x18\x01 \x03(\v2\x17.lnrpc.ChannelFeeReportR\vchannelFees\x12\x1e\n" +
+	"\vday_fee_sum\x18\x02 \x01(\x04R\tdayFeeSum\x12 \n" +
+	"\fweek_fee_sum\x18\x03 \x01(\x04R\n" +
+	"weekFeeSum\x12\"\n" +
+	"\rmonth_fee_sum\x18\x04 \x01(\x04R\vmonthFeeSum\"\x98\x01\n" +
+	"\x10ChannelFeeReport\x12#\n" +
+	"\rchannel_point\x18\x01 \x01(\tR\fchannelPoint\x12\"\n" +
+	"\rbase_fee_msat\x18\x02 \x01(\x03R\vbaseFeeMsat\x12\x1e\n" +
+	"\vfee_per_mil\x18\x03 \x01(\x03R\tfeePerMil\x12\x1b\n" +
+	"\achan_id\x18\x05 \x01(\x04B\x020\x01R\x06chanId\"\x9d\x01\n" +
+	"\x18ForwardingHistoryRequest\x12\x1d\n" +
+	"\n" +
+	"start_time\x18\x01 \x01(\x04R\tstartTime\x12\x19\n" +
+	"\bend_time\x18\x02 \x01(\x04R\aendTime\x12!\n" +
+	"\findex_offset\x18\x03 \x01(\rR\vindexOffset\x12$\n" +
+	"\x0enum_max_events\x18\x04 \x01(\rR\fnumMaxEvents\"\x8c\x01\n" +
+	"\x19ForwardingHistoryResponse\x12C\n" +
+	"\x11forwarding_events\x18\x01 \x03(\v2\x16.lnrpc.ForwardingEventR\x10forwardingEvents\x12*\n" +
+	"\x11last_offset_index\x18\x02 \x01(\rR\x0flastOffsetIndex\"\xd7\x01\n" +
+	"\x0fForwardingEvent\x12 \n" +
+	"\n" +
+	"chan_id_in\x18\x02 \x01(\x04B\x020\x01R\bchanIdIn\x12\"\n" +
+	"\vchan_id_out\x18\x04 \x01(\x04B\x020\x01R\tchanIdOut\x12\x19\n" +
+	"\bfee_msat\x18\b \x01(\x04R\afeeMsat\x12\x1e\n" +
+	"\vamt_in_msat\x18\t \x01(\x04R\tamtInMsat\x12 \n" +
+	"\famt_out_msat\x18\n" +
+	" \x01(\x04R\n" +
+	"amtOutMsat\x12!\n" +
+	"\ftimestamp_ns\x18\v \x01(\x04R\vtimestampNs*:\n" +
 	"\x0eCommitmentType\x12\x1b\n" +
 	"\x17UNKNOWN_COMMITMENT_TYPE\x10\x00\x12\v\n" +
 	"\aANCHORS\x10\x03*a\n" +
@@ -2557,75 +3256,94 @@ func file_messages_lnrpc_channel_proto_rawDescGZIP() []byte {
 	return file_messages_lnrpc_channel_proto_rawDescData
 }
 
-var file_messages_lnrpc_channel_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_messages_lnrpc_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_messages_lnrpc_channel_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_messages_lnrpc_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_messages_lnrpc_channel_proto_goTypes = []any{
 	(CommitmentType)(0),                                 // 0: lnrpc.CommitmentType
 	(Initiator)(0),                                      // 1: lnrpc.Initiator
 	(ChannelCloseSummary_ClosureType)(0),                // 2: lnrpc.ChannelCloseSummary.ClosureType
-	(*ChannelPoint)(nil),                                // 3: lnrpc.ChannelPoint
-	(*OpenChannelRequest)(nil),                          // 4: lnrpc.OpenChannelRequest
-	(*OpenStatusUpdate)(nil),                            // 5: lnrpc.OpenStatusUpdate
-	(*PendingUpdate)(nil),                               // 6: lnrpc.PendingUpdate
-	(*ChannelOpenUpdate)(nil),                           // 7: lnrpc.ChannelOpenUpdate
-	(*ListChannelsRequest)(nil),                         // 8: lnrpc.ListChannelsRequest
-	(*ListChannelsResponse)(nil),                        // 9: lnrpc.ListChannelsResponse
-	(*Channel)(nil),                                     // 10: lnrpc.Channel
-	(*HTLC)(nil),                                        // 11: lnrpc.HTLC
-	(*ChannelConstraints)(nil),                          // 12: lnrpc.ChannelConstraints
-	(*PendingChannelsRequest)(nil),                      // 13: lnrpc.PendingChannelsRequest
-	(*PendingChannelsResponse)(nil),                     // 14: lnrpc.PendingChannelsResponse
-	(*ClosedChannelsRequest)(nil),                       // 15: lnrpc.ClosedChannelsRequest
-	(*ClosedChannelsResponse)(nil),                      // 16: lnrpc.ClosedChannelsResponse
-	(*ChannelCloseSummary)(nil),                         // 17: lnrpc.ChannelCloseSummary
-	(*ChannelBalanceRequest)(nil),                       // 18: lnrpc.ChannelBalanceRequest
-	(*ChannelBalanceResponse)(nil),                      // 19: lnrpc.ChannelBalanceResponse
-	(*Amount)(nil),                                      // 20: lnrpc.Amount
-	(*CloseChannelRequest)(nil),                         // 21: lnrpc.CloseChannelRequest
-	(*CloseStatusUpdate)(nil),                           // 22: lnrpc.CloseStatusUpdate
-	(*ChannelCloseUpdate)(nil),                          // 23: lnrpc.ChannelCloseUpdate
-	(*InstantUpdate)(nil),                               // 24: lnrpc.InstantUpdate
-	(*PendingChannelsResponse_PendingChannel)(nil),      // 25: lnrpc.PendingChannelsResponse.PendingChannel
-	(*PendingChannelsResponse_PendingOpenChannel)(nil),  // 26: lnrpc.PendingChannelsResponse.PendingOpenChannel
-	(*PendingChannelsResponse_WaitingCloseChannel)(nil), // 27: lnrpc.PendingChannelsResponse.WaitingCloseChannel
-	(*PendingChannelsResponse_ForceClosedChannel)(nil),  // 28: lnrpc.PendingChannelsResponse.ForceClosedChannel
+	(ChannelEventUpdate_UpdateType)(0),                  // 3: lnrpc.ChannelEventUpdate.UpdateType
+	(*ChannelPoint)(nil),                                // 4: lnrpc.ChannelPoint
+	(*OpenChannelRequest)(nil),                          // 5: lnrpc.OpenChannelRequest
+	(*OpenStatusUpdate)(nil),                            // 6: lnrpc.OpenStatusUpdate
+	(*PendingUpdate)(nil),                               // 7: lnrpc.PendingUpdate
+	(*ChannelOpenUpdate)(nil),                           // 8: lnrpc.ChannelOpenUpdate
+	(*ListChannelsRequest)(nil),                         // 9: lnrpc.ListChannelsRequest
+	(*ListChannelsResponse)(nil),                        // 10: lnrpc.ListChannelsResponse
+	(*Channel)(nil),                                     // 11: lnrpc.Channel
+	(*HTLC)(nil),                                        // 12: lnrpc.HTLC
+	(*ChannelConstraints)(nil),                          // 13: lnrpc.ChannelConstraints
+	(*PendingChannelsRequest)(nil),                      // 14: lnrpc.PendingChannelsRequest
+	(*PendingChannelsResponse)(nil),                     // 15: lnrpc.PendingChannelsResponse
+	(*ClosedChannelsRequest)(nil),                       // 16: lnrpc.ClosedChannelsRequest
+	(*ClosedChannelsResponse)(nil),                      // 17: lnrpc.ClosedChannelsResponse
+	(*ChannelCloseSummary)(nil),                         // 18: lnrpc.ChannelCloseSummary
+	(*ChannelBalanceRequest)(nil),                       // 19: lnrpc.ChannelBalanceRequest
+	(*ChannelBalanceResponse)(nil),                      // 20: lnrpc.ChannelBalanceResponse
+	(*Amount)(nil),                                      // 21: lnrpc.Amount
+	(*CloseChannelRequest)(nil),                         // 22: lnrpc.CloseChannelRequest
+	(*CloseStatusUpdate)(nil),                           // 23: lnrpc.CloseStatusUpdate
+	(*ChannelCloseUpdate)(nil),                          // 24: lnrpc.ChannelCloseUpdate
+	(*InstantUpdate)(nil),                               // 25: lnrpc.InstantUpdate
+	(*ChannelEventSubscription)(nil),                    // 26: lnrpc.ChannelEventSubscription
+	(*ChannelEventUpdate)(nil),                          // 27: lnrpc.ChannelEventUpdate
+	(*FeeReportRequest)(nil),                            // 28: lnrpc.FeeReportRequest
+	(*FeeReportResponse)(nil),                           // 29: lnrpc.FeeReportResponse
+	(*ChannelFeeReport)(nil),                            // 30: lnrpc.ChannelFeeReport
+	(*ForwardingHistoryRequest)(nil),                    // 31: lnrpc.ForwardingHistoryRequest
+	(*ForwardingHistoryResponse)(nil),                   // 32: lnrpc.ForwardingHistoryResponse
+	(*ForwardingEvent)(nil),                             // 33: lnrpc.ForwardingEvent
+	(*PendingChannelsResponse_PendingChannel)(nil),      // 34: lnrpc.PendingChannelsResponse.PendingChannel
+	(*PendingChannelsResponse_PendingOpenChannel)(nil),  // 35: lnrpc.PendingChannelsResponse.PendingOpenChannel
+	(*PendingChannelsResponse_WaitingCloseChannel)(nil), // 36: lnrpc.PendingChannelsResponse.WaitingCloseChannel
+	(*PendingChannelsResponse_ForceClosedChannel)(nil),  // 37: lnrpc.PendingChannelsResponse.ForceClosedChannel
 }
 var file_messages_lnrpc_channel_proto_depIdxs = []int32{
 	0,  // 0: lnrpc.OpenChannelRequest.commitment_type:type_name -> lnrpc.CommitmentType
-	6,  // 1: lnrpc.OpenStatusUpdate.chan_pending:type_name -> lnrpc.PendingUpdate
-	7,  // 2: lnrpc.OpenStatusUpdate.chan_open:type_name -> lnrpc.ChannelOpenUpdate
-	3,  // 3: lnrpc.ChannelOpenUpdate.channel_point:type_name -> lnrpc.ChannelPoint
-	10, // 4: lnrpc.ListChannelsResponse.channels:type_name -> lnrpc.Channel
-	11, // 5: lnrpc.Channel.pending_htlcs:type_name -> lnrpc.HTLC
+	7,  // 1: lnrpc.OpenStatusUpdate.chan_pending:type_name -> lnrpc.PendingUpdate
+	8,  // 2: lnrpc.OpenStatusUpdate.chan_open:type_name -> lnrpc.ChannelOpenUpdate
+	4,  // 3: lnrpc.ChannelOpenUpdate.channel_point:type_name -> lnrpc.ChannelPoint
+	11, // 4: lnrpc.ListChannelsResponse.channels:type_name -> lnrpc.Channel
+	12, // 5: lnrpc.Channel.pending_htlcs:type_name -> lnrpc.HTLC
 	0,  // 6: lnrpc.Channel.commitment_type:type_name -> lnrpc.CommitmentType
-	12, // 7: lnrpc.Channel.local_constraints:type_name -> lnrpc.ChannelConstraints
-	12, // 8: lnrpc.Channel.remote_constraints:type_name -> lnrpc.ChannelConstraints
-	26, // 9: lnrpc.PendingChannelsResponse.pending_open_channels:type_name -> lnrpc.PendingChannelsResponse.PendingOpenChannel
-	28, // 10: lnrpc.PendingChannelsResponse.pending_force_closing_channels:type_name -> lnrpc.PendingChannelsResponse.ForceClosedChannel
-	27, // 11: lnrpc.PendingChannelsResponse.waiting_close_channels:type_name -> lnrpc.PendingChannelsResponse.WaitingCloseChannel
-	17, // 12: lnrpc.ClosedChannelsResponse.channels:type_name -> lnrpc.ChannelCloseSummary
+	13, // 7: lnrpc.Channel.local_constraints:type_name -> lnrpc.ChannelConstraints
+	13, // 8: lnrpc.Channel.remote_constraints:type_name -> lnrpc.ChannelConstraints
+	35, // 9: lnrpc.PendingChannelsResponse.pending_open_channels:type_name -> lnrpc.PendingChannelsResponse.PendingOpenChannel
+	37, // 10: lnrpc.PendingChannelsResponse.pending_force_closing_channels:type_name -> lnrpc.PendingChannelsResponse.ForceClosedChannel
+	36, // 11: lnrpc.PendingChannelsResponse.waiting_close_channels:type_name -> lnrpc.PendingChannelsResponse.WaitingCloseChannel
+	18, // 12: lnrpc.ClosedChannelsResponse.channels:type_name -> lnrpc.ChannelCloseSummary
 	2,  // 13: lnrpc.ChannelCloseSummary.close_type:type_name -> lnrpc.ChannelCloseSummary.ClosureType
 	1,  // 14: lnrpc.ChannelCloseSummary.open_initiator:type_name -> lnrpc.Initiator
-	20, // 15: lnrpc.ChannelBalanceResponse.local_balance:type_name -> lnrpc.Amount
-	20, // 16: lnrpc.ChannelBalanceResponse.remote_balance:type_name -> lnrpc.Amount
-	20, // 17: lnrpc.ChannelBalanceResponse.unsettled_local_balance:type_name -> lnrpc.Amount
-	20, // 18: lnrpc.ChannelBalanceResponse.unsettled_remote_balance:type_name -> lnrpc.Amount
-	20, // 19: lnrpc.ChannelBalanceResponse.pending_open_local_balance:type_name -> lnrpc.Amount
-	20, // 20: lnrpc.ChannelBalanceResponse.pending_open_remote_balance:type_name -> lnrpc.Amount
-	3,  // 21: lnrpc.CloseChannelRequest.channel_point:type_name -> lnrpc.ChannelPoint
-	6,  // 22: lnrpc.CloseStatusUpdate.close_pending:type_name -> lnrpc.PendingUpdate
-	23, // 23: lnrpc.CloseStatusUpdate.chan_close:type_name -> lnrpc.ChannelCloseUpdate
-	24, // 24: lnrpc.CloseStatusUpdate.close_instant:type_name -> lnrpc.InstantUpdate
-	1,  // 25: lnrpc.PendingChannelsResponse.PendingChannel.initiator:type_name -> lnrpc.Initiator
-	0,  // 26: lnrpc.PendingChannelsResponse.PendingChannel.commitment_type:type_name -> lnrpc.CommitmentType
-	25, // 27: lnrpc.PendingChannelsResponse.PendingOpenChannel.channel:type_name -> lnrpc.PendingChannelsResponse.PendingChannel
-	25, // 28: lnrpc.PendingChannelsResponse.WaitingCloseChannel.channel:type_name -> lnrpc.PendingChannelsResponse.PendingChannel
-	25, // 29: lnrpc.PendingChannelsResponse.ForceClosedChannel.channel:type_name -> lnrpc.PendingChannelsResponse.PendingChannel
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	21, // 15: lnrpc.ChannelBalanceResponse.local_balance:type_name -> lnrpc.Amount
+	21, // 16: lnrpc.ChannelBalanceResponse.remote_balance:type_name -> lnrpc.Amount
+	21, // 17: lnrpc.ChannelBalanceResponse.unsettled_local_balance:type_name -> lnrpc.Amount
+	21, // 18: lnrpc.ChannelBalanceResponse.unsettled_remote_balance:type_name -> lnrpc.Amount
+	21, // 19: lnrpc.ChannelBalanceResponse.pending_open_local_balance:type_name -> lnrpc.Amount
+	21, // 20: lnrpc.ChannelBalanceResponse.pending_open_remote_balance:type_name -> lnrpc.Amount
+	4,  // 21: lnrpc.CloseChannelRequest.channel_point:type_name -> lnrpc.ChannelPoint
+	7,  // 22: lnrpc.CloseStatusUpdate.close_pending:type_name -> lnrpc.PendingUpdate
+	24, // 23: lnrpc.CloseStatusUpdate.chan_close:type_name -> lnrpc.ChannelCloseUpdate
+	25, // 24: lnrpc.CloseStatusUpdate.close_instant:type_name -> lnrpc.InstantUpdate
+	11, // 25: lnrpc.ChannelEventUpdate.open_channel:type_name -> lnrpc.Channel
+	18, // 26: lnrpc.ChannelEventUpdate.closed_channel:type_name -> lnrpc.ChannelCloseSummary
+	4,  // 27: lnrpc.ChannelEventUpdate.active_channel:type_name -> lnrpc.ChannelPoint
+	4,  // 28: lnrpc.ChannelEventUpdate.inactive_channel:type_name -> lnrpc.ChannelPoint
+	7,  // 29: lnrpc.ChannelEventUpdate.pending_open_channel:type_name -> lnrpc.PendingUpdate
+	4,  // 30: lnrpc.ChannelEventUpdate.fully_resolved_channel:type_name -> lnrpc.ChannelPoint
+	4,  // 31: lnrpc.ChannelEventUpdate.channel_funding_timeout:type_name -> lnrpc.ChannelPoint
+	3,  // 32: lnrpc.ChannelEventUpdate.type:type_name -> lnrpc.ChannelEventUpdate.UpdateType
+	30, // 33: lnrpc.FeeReportResponse.channel_fees:type_name -> lnrpc.ChannelFeeReport
+	33, // 34: lnrpc.ForwardingHistoryResponse.forwarding_events:type_name -> lnrpc.ForwardingEvent
+	1,  // 35: lnrpc.PendingChannelsResponse.PendingChannel.initiator:type_name -> lnrpc.Initiator
+	0,  // 36: lnrpc.PendingChannelsResponse.PendingChannel.commitment_type:type_name -> lnrpc.CommitmentType
+	34, // 37: lnrpc.PendingChannelsResponse.PendingOpenChannel.channel:type_name -> lnrpc.PendingChannelsResponse.PendingChannel
+	34, // 38: lnrpc.PendingChannelsResponse.WaitingCloseChannel.channel:type_name -> lnrpc.PendingChannelsResponse.PendingChannel
+	34, // 39: lnrpc.PendingChannelsResponse.ForceClosedChannel.channel:type_name -> lnrpc.PendingChannelsResponse.PendingChannel
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_messages_lnrpc_channel_proto_init() }
@@ -2646,13 +3364,22 @@ func file_messages_lnrpc_channel_proto_init() {
 		(*CloseStatusUpdate_ChanClose)(nil),
 		(*CloseStatusUpdate_CloseInstant)(nil),
 	}
+	file_messages_lnrpc_channel_proto_msgTypes[23].OneofWrappers = []any{
+		(*ChannelEventUpdate_OpenChannel)(nil),
+		(*ChannelEventUpdate_ClosedChannel)(nil),
+		(*ChannelEventUpdate_ActiveChannel)(nil),
+		(*ChannelEventUpdate_InactiveChannel)(nil),
+		(*ChannelEventUpdate_PendingOpenChannel)(nil),
+		(*ChannelEventUpdate_FullyResolvedChannel)(nil),
+		(*ChannelEventUpdate_ChannelFundingTimeout)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_lnrpc_channel_proto_rawDesc), len(file_messages_lnrpc_channel_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   26,
+			NumEnums:      4,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -12,10 +12,11 @@ import (
 	"stormcell/messages/lnrpc"
 	"stormcell/messages/lnrpc/invoicesrpc"
 	"stormcell/messages/lnrpc/routerrpc"
+	"stormcell/messages/lnrpc/verrpc"
 )
 
-// lndTable has a line for each field, enum value and method of lnd v0.21's services Lightning, State, WalletUnlocker, Router
-// and Invoices, as rows prints them. Bytes on the wire depend on nothing else.
+// lndTable has a line for each field, enum value and method of lnd v0.21's services Lightning, State, WalletUnlocker, Router,
+// Invoices and Versioner, as rows prints them. Bytes on the wire depend on nothing else.
 //
 //go:embed testdata/lnd-v0.21.txt
 var lndTable string
@@ -40,6 +41,7 @@ func TestWireCompatible(t *testing.T) {
 		lnrpc.File_messages_lnrpc_walletunlocker_proto,
 		routerrpc.File_messages_lnrpc_routerrpc_router_proto,
 		invoicesrpc.File_messages_lnrpc_invoicesrpc_invoices_proto,
+		verrpc.File_messages_lnrpc_verrpc_verrpc_proto,
 	} {
 		for _, row := range rows(file) {
 			require.True(t, theirs[row], "lnd has no such row: %s", row)

@@ -23,6 +23,52 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type PeerEvent_EventType int32
+
+const (
+	PeerEvent_PEER_ONLINE  PeerEvent_EventType = 0
+	PeerEvent_PEER_OFFLINE PeerEvent_EventType = 1
+)
+
+// Enum value maps for PeerEvent_EventType.
+var (
+	PeerEvent_EventType_name = map[int32]string{
+		0: "PEER_ONLINE",
+		1: "PEER_OFFLINE",
+	}
+	PeerEvent_EventType_value = map[string]int32{
+		"PEER_ONLINE":  0,
+		"PEER_OFFLINE": 1,
+	}
+)
+
+func (x PeerEvent_EventType) Enum() *PeerEvent_EventType {
+	p := new(PeerEvent_EventType)
+	*p = x
+	return p
+}
+
+func (x PeerEvent_EventType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PeerEvent_EventType) Descriptor() protoreflect.EnumDescriptor {
+	return file_messages_lnrpc_lightning_proto_enumTypes[0].Descriptor()
+}
+
+func (PeerEvent_EventType) Type() protoreflect.EnumType {
+	return &file_messages_lnrpc_lightning_proto_enumTypes[0]
+}
+
+func (x PeerEvent_EventType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PeerEvent_EventType.Descriptor instead.
+func (PeerEvent_EventType) EnumDescriptor() ([]byte, []int) {
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{12, 0}
+}
+
 type GetInfoRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -668,6 +714,634 @@ func (x *Peer) GetFeatures() map[uint32]*Feature {
 	return nil
 }
 
+type PeerEventSubscription struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeerEventSubscription) Reset() {
+	*x = PeerEventSubscription{}
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeerEventSubscription) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeerEventSubscription) ProtoMessage() {}
+
+func (x *PeerEventSubscription) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeerEventSubscription.ProtoReflect.Descriptor instead.
+func (*PeerEventSubscription) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{11}
+}
+
+type PeerEvent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// pub_key is the node's compressed key, in hexadecimal digits.
+	PubKey        string              `protobuf:"bytes,1,opt,name=pub_key,json=pubKey,proto3" json:"pub_key,omitempty"`
+	Type          PeerEvent_EventType `protobuf:"varint,2,opt,name=type,proto3,enum=lnrpc.PeerEvent_EventType" json:"type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeerEvent) Reset() {
+	*x = PeerEvent{}
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeerEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeerEvent) ProtoMessage() {}
+
+func (x *PeerEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeerEvent.ProtoReflect.Descriptor instead.
+func (*PeerEvent) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *PeerEvent) GetPubKey() string {
+	if x != nil {
+		return x.PubKey
+	}
+	return ""
+}
+
+func (x *PeerEvent) GetType() PeerEvent_EventType {
+	if x != nil {
+		return x.Type
+	}
+	return PeerEvent_PEER_ONLINE
+}
+
+type NodeInfoRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// pub_key is the node's compressed key, in hexadecimal digits.
+	PubKey           string `protobuf:"bytes,1,opt,name=pub_key,json=pubKey,proto3" json:"pub_key,omitempty"`
+	IncludeChannels  bool   `protobuf:"varint,2,opt,name=include_channels,json=includeChannels,proto3" json:"include_channels,omitempty"`
+	IncludeAuthProof bool   `protobuf:"varint,3,opt,name=include_auth_proof,json=includeAuthProof,proto3" json:"include_auth_proof,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *NodeInfoRequest) Reset() {
+	*x = NodeInfoRequest{}
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeInfoRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeInfoRequest) ProtoMessage() {}
+
+func (x *NodeInfoRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeInfoRequest.ProtoReflect.Descriptor instead.
+func (*NodeInfoRequest) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *NodeInfoRequest) GetPubKey() string {
+	if x != nil {
+		return x.PubKey
+	}
+	return ""
+}
+
+func (x *NodeInfoRequest) GetIncludeChannels() bool {
+	if x != nil {
+		return x.IncludeChannels
+	}
+	return false
+}
+
+func (x *NodeInfoRequest) GetIncludeAuthProof() bool {
+	if x != nil {
+		return x.IncludeAuthProof
+	}
+	return false
+}
+
+type NodeInfo struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Node        *LightningNode         `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	NumChannels uint32                 `protobuf:"varint,2,opt,name=num_channels,json=numChannels,proto3" json:"num_channels,omitempty"`
+	// total_capacity of the open channels is in satoshis.
+	TotalCapacity int64 `protobuf:"varint,3,opt,name=total_capacity,json=totalCapacity,proto3" json:"total_capacity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeInfo) Reset() {
+	*x = NodeInfo{}
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeInfo) ProtoMessage() {}
+
+func (x *NodeInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeInfo.ProtoReflect.Descriptor instead.
+func (*NodeInfo) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *NodeInfo) GetNode() *LightningNode {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+func (x *NodeInfo) GetNumChannels() uint32 {
+	if x != nil {
+		return x.NumChannels
+	}
+	return 0
+}
+
+func (x *NodeInfo) GetTotalCapacity() int64 {
+	if x != nil {
+		return x.TotalCapacity
+	}
+	return 0
+}
+
+type LightningNode struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PubKey        string                 `protobuf:"bytes,2,opt,name=pub_key,json=pubKey,proto3" json:"pub_key,omitempty"`
+	Addresses     []*NodeAddress         `protobuf:"bytes,4,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	Features      map[uint32]*Feature    `protobuf:"bytes,6,rep,name=features,proto3" json:"features,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LightningNode) Reset() {
+	*x = LightningNode{}
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LightningNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LightningNode) ProtoMessage() {}
+
+func (x *LightningNode) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LightningNode.ProtoReflect.Descriptor instead.
+func (*LightningNode) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *LightningNode) GetPubKey() string {
+	if x != nil {
+		return x.PubKey
+	}
+	return ""
+}
+
+func (x *LightningNode) GetAddresses() []*NodeAddress {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *LightningNode) GetFeatures() map[uint32]*Feature {
+	if x != nil {
+		return x.Features
+	}
+	return nil
+}
+
+type NodeAddress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// network is "tcp".
+	Network string `protobuf:"bytes,1,opt,name=network,proto3" json:"network,omitempty"`
+	// addr is host:port.
+	Addr          string `protobuf:"bytes,2,opt,name=addr,proto3" json:"addr,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeAddress) Reset() {
+	*x = NodeAddress{}
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeAddress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeAddress) ProtoMessage() {}
+
+func (x *NodeAddress) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeAddress.ProtoReflect.Descriptor instead.
+func (*NodeAddress) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *NodeAddress) GetNetwork() string {
+	if x != nil {
+		return x.Network
+	}
+	return ""
+}
+
+func (x *NodeAddress) GetAddr() string {
+	if x != nil {
+		return x.Addr
+	}
+	return ""
+}
+
+type SignMessageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Msg   []byte                 `protobuf:"bytes,1,opt,name=msg,proto3" json:"msg,omitempty"`
+	// single_hash signs SHA-256 of the message instead of SHA-256 twice.
+	SingleHash    bool `protobuf:"varint,2,opt,name=single_hash,json=singleHash,proto3" json:"single_hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignMessageRequest) Reset() {
+	*x = SignMessageRequest{}
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignMessageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignMessageRequest) ProtoMessage() {}
+
+func (x *SignMessageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignMessageRequest.ProtoReflect.Descriptor instead.
+func (*SignMessageRequest) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SignMessageRequest) GetMsg() []byte {
+	if x != nil {
+		return x.Msg
+	}
+	return nil
+}
+
+func (x *SignMessageRequest) GetSingleHash() bool {
+	if x != nil {
+		return x.SingleHash
+	}
+	return false
+}
+
+type SignMessageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// signature is in zbase32, and the signer's key can be told from it.
+	Signature     string `protobuf:"bytes,1,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignMessageResponse) Reset() {
+	*x = SignMessageResponse{}
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignMessageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignMessageResponse) ProtoMessage() {}
+
+func (x *SignMessageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignMessageResponse.ProtoReflect.Descriptor instead.
+func (*SignMessageResponse) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *SignMessageResponse) GetSignature() string {
+	if x != nil {
+		return x.Signature
+	}
+	return ""
+}
+
+type VerifyMessageRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Msg           []byte                 `protobuf:"bytes,1,opt,name=msg,proto3" json:"msg,omitempty"`
+	Signature     string                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyMessageRequest) Reset() {
+	*x = VerifyMessageRequest{}
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyMessageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyMessageRequest) ProtoMessage() {}
+
+func (x *VerifyMessageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyMessageRequest.ProtoReflect.Descriptor instead.
+func (*VerifyMessageRequest) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *VerifyMessageRequest) GetMsg() []byte {
+	if x != nil {
+		return x.Msg
+	}
+	return nil
+}
+
+func (x *VerifyMessageRequest) GetSignature() string {
+	if x != nil {
+		return x.Signature
+	}
+	return ""
+}
+
+type VerifyMessageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// valid: the signer is this node, or a node with which it has a channel.
+	Valid bool `protobuf:"varint,1,opt,name=valid,proto3" json:"valid,omitempty"`
+	// pubkey is the signer's compressed key, in hexadecimal digits.
+	Pubkey        string `protobuf:"bytes,2,opt,name=pubkey,proto3" json:"pubkey,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyMessageResponse) Reset() {
+	*x = VerifyMessageResponse{}
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyMessageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyMessageResponse) ProtoMessage() {}
+
+func (x *VerifyMessageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyMessageResponse.ProtoReflect.Descriptor instead.
+func (*VerifyMessageResponse) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *VerifyMessageResponse) GetValid() bool {
+	if x != nil {
+		return x.Valid
+	}
+	return false
+}
+
+func (x *VerifyMessageResponse) GetPubkey() string {
+	if x != nil {
+		return x.Pubkey
+	}
+	return ""
+}
+
+type DebugLevelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// show lists the parts of the daemon that log, and changes nothing.
+	Show bool `protobuf:"varint,1,opt,name=show,proto3" json:"show,omitempty"`
+	// level_spec is a level for all, or <part>=<level>,<part>=<level>.
+	LevelSpec     string `protobuf:"bytes,2,opt,name=level_spec,json=levelSpec,proto3" json:"level_spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DebugLevelRequest) Reset() {
+	*x = DebugLevelRequest{}
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DebugLevelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DebugLevelRequest) ProtoMessage() {}
+
+func (x *DebugLevelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DebugLevelRequest.ProtoReflect.Descriptor instead.
+func (*DebugLevelRequest) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *DebugLevelRequest) GetShow() bool {
+	if x != nil {
+		return x.Show
+	}
+	return false
+}
+
+func (x *DebugLevelRequest) GetLevelSpec() string {
+	if x != nil {
+		return x.LevelSpec
+	}
+	return ""
+}
+
+type DebugLevelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// sub_systems are the parts, or what each of them logs now.
+	SubSystems    string `protobuf:"bytes,1,opt,name=sub_systems,json=subSystems,proto3" json:"sub_systems,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DebugLevelResponse) Reset() {
+	*x = DebugLevelResponse{}
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DebugLevelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DebugLevelResponse) ProtoMessage() {}
+
+func (x *DebugLevelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DebugLevelResponse.ProtoReflect.Descriptor instead.
+func (*DebugLevelResponse) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *DebugLevelResponse) GetSubSystems() string {
+	if x != nil {
+		return x.SubSystems
+	}
+	return ""
+}
+
 type StopRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -676,7 +1350,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[11]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -688,7 +1362,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[11]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -701,7 +1375,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{11}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{23}
 }
 
 type StopResponse struct {
@@ -714,7 +1388,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[12]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -726,7 +1400,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[12]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -739,7 +1413,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{12}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *StopResponse) GetStatus() string {
@@ -800,15 +1474,65 @@ const file_messages_lnrpc_lightning_proto_rawDesc = "" +
 	"\bfeatures\x18\v \x03(\v2\x19.lnrpc.Peer.FeaturesEntryR\bfeatures\x1aK\n" +
 	"\rFeaturesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\rR\x03key\x12$\n" +
-	"\x05value\x18\x02 \x01(\v2\x0e.lnrpc.FeatureR\x05value:\x028\x01\"\r\n" +
+	"\x05value\x18\x02 \x01(\v2\x0e.lnrpc.FeatureR\x05value:\x028\x01\"\x17\n" +
+	"\x15PeerEventSubscription\"\x84\x01\n" +
+	"\tPeerEvent\x12\x17\n" +
+	"\apub_key\x18\x01 \x01(\tR\x06pubKey\x12.\n" +
+	"\x04type\x18\x02 \x01(\x0e2\x1a.lnrpc.PeerEvent.EventTypeR\x04type\".\n" +
+	"\tEventType\x12\x0f\n" +
+	"\vPEER_ONLINE\x10\x00\x12\x10\n" +
+	"\fPEER_OFFLINE\x10\x01\"\x83\x01\n" +
+	"\x0fNodeInfoRequest\x12\x17\n" +
+	"\apub_key\x18\x01 \x01(\tR\x06pubKey\x12)\n" +
+	"\x10include_channels\x18\x02 \x01(\bR\x0fincludeChannels\x12,\n" +
+	"\x12include_auth_proof\x18\x03 \x01(\bR\x10includeAuthProof\"~\n" +
+	"\bNodeInfo\x12(\n" +
+	"\x04node\x18\x01 \x01(\v2\x14.lnrpc.LightningNodeR\x04node\x12!\n" +
+	"\fnum_channels\x18\x02 \x01(\rR\vnumChannels\x12%\n" +
+	"\x0etotal_capacity\x18\x03 \x01(\x03R\rtotalCapacity\"\xe7\x01\n" +
+	"\rLightningNode\x12\x17\n" +
+	"\apub_key\x18\x02 \x01(\tR\x06pubKey\x120\n" +
+	"\taddresses\x18\x04 \x03(\v2\x12.lnrpc.NodeAddressR\taddresses\x12>\n" +
+	"\bfeatures\x18\x06 \x03(\v2\".lnrpc.LightningNode.FeaturesEntryR\bfeatures\x1aK\n" +
+	"\rFeaturesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\rR\x03key\x12$\n" +
+	"\x05value\x18\x02 \x01(\v2\x0e.lnrpc.FeatureR\x05value:\x028\x01\";\n" +
+	"\vNodeAddress\x12\x18\n" +
+	"\anetwork\x18\x01 \x01(\tR\anetwork\x12\x12\n" +
+	"\x04addr\x18\x02 \x01(\tR\x04addr\"G\n" +
+	"\x12SignMessageRequest\x12\x10\n" +
+	"\x03msg\x18\x01 \x01(\fR\x03msg\x12\x1f\n" +
+	"\vsingle_hash\x18\x02 \x01(\bR\n" +
+	"singleHash\"3\n" +
+	"\x13SignMessageResponse\x12\x1c\n" +
+	"\tsignature\x18\x01 \x01(\tR\tsignature\"F\n" +
+	"\x14VerifyMessageRequest\x12\x10\n" +
+	"\x03msg\x18\x01 \x01(\fR\x03msg\x12\x1c\n" +
+	"\tsignature\x18\x02 \x01(\tR\tsignature\"E\n" +
+	"\x15VerifyMessageResponse\x12\x14\n" +
+	"\x05valid\x18\x01 \x01(\bR\x05valid\x12\x16\n" +
+	"\x06pubkey\x18\x02 \x01(\tR\x06pubkey\"F\n" +
+	"\x11DebugLevelRequest\x12\x12\n" +
+	"\x04show\x18\x01 \x01(\bR\x04show\x12\x1d\n" +
+	"\n" +
+	"level_spec\x18\x02 \x01(\tR\tlevelSpec\"5\n" +
+	"\x12DebugLevelResponse\x12\x1f\n" +
+	"\vsub_systems\x18\x01 \x01(\tR\n" +
+	"subSystems\"\r\n" +
 	"\vStopRequest\"&\n" +
 	"\fStopResponse\x12\x16\n" +
-	"\x06status\x18\x01 \x01(\tR\x06status2\x94\x10\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status2\xee\x15\n" +
 	"\tLightning\x128\n" +
 	"\aGetInfo\x12\x15.lnrpc.GetInfoRequest\x1a\x16.lnrpc.GetInfoResponse\x12D\n" +
 	"\vConnectPeer\x12\x19.lnrpc.ConnectPeerRequest\x1a\x1a.lnrpc.ConnectPeerResponse\x12M\n" +
 	"\x0eDisconnectPeer\x12\x1c.lnrpc.DisconnectPeerRequest\x1a\x1d.lnrpc.DisconnectPeerResponse\x12>\n" +
-	"\tListPeers\x12\x17.lnrpc.ListPeersRequest\x1a\x18.lnrpc.ListPeersResponse\x125\n" +
+	"\tListPeers\x12\x17.lnrpc.ListPeersRequest\x1a\x18.lnrpc.ListPeersResponse\x12G\n" +
+	"\x13SubscribePeerEvents\x12\x1c.lnrpc.PeerEventSubscription\x1a\x10.lnrpc.PeerEvent0\x01\x126\n" +
+	"\vGetNodeInfo\x12\x16.lnrpc.NodeInfoRequest\x1a\x0f.lnrpc.NodeInfo\x12D\n" +
+	"\vSignMessage\x12\x19.lnrpc.SignMessageRequest\x1a\x1a.lnrpc.SignMessageResponse\x12J\n" +
+	"\rVerifyMessage\x12\x1b.lnrpc.VerifyMessageRequest\x1a\x1c.lnrpc.VerifyMessageResponse\x12A\n" +
+	"\n" +
+	"DebugLevel\x12\x18.lnrpc.DebugLevelRequest\x1a\x19.lnrpc.DebugLevelResponse\x125\n" +
 	"\n" +
 	"StopDaemon\x12\x12.lnrpc.StopRequest\x1a\x13.lnrpc.StopResponse\x12G\n" +
 	"\fBakeMacaroon\x12\x1a.lnrpc.BakeMacaroonRequest\x1a\x1b.lnrpc.BakeMacaroonResponse\x12P\n" +
@@ -821,14 +1545,19 @@ const file_messages_lnrpc_lightning_proto_rawDesc = "" +
 	"\rWalletBalance\x12\x1b.lnrpc.WalletBalanceRequest\x1a\x1c.lnrpc.WalletBalanceResponse\x12D\n" +
 	"\vListUnspent\x12\x19.lnrpc.ListUnspentRequest\x1a\x1a.lnrpc.ListUnspentResponse\x12>\n" +
 	"\tSendCoins\x12\x17.lnrpc.SendCoinsRequest\x1a\x18.lnrpc.SendCoinsResponse\x12K\n" +
-	"\x0fGetTransactions\x12\x1d.lnrpc.GetTransactionsRequest\x1a\x19.lnrpc.TransactionDetails\x12C\n" +
+	"\x0fGetTransactions\x12\x1d.lnrpc.GetTransactionsRequest\x1a\x19.lnrpc.TransactionDetails\x12L\n" +
+	"\x15SubscribeTransactions\x12\x1d.lnrpc.GetTransactionsRequest\x1a\x12.lnrpc.Transaction0\x01\x12D\n" +
+	"\vEstimateFee\x12\x19.lnrpc.EstimateFeeRequest\x1a\x1a.lnrpc.EstimateFeeResponse\x12C\n" +
 	"\vOpenChannel\x12\x19.lnrpc.OpenChannelRequest\x1a\x17.lnrpc.OpenStatusUpdate0\x01\x12A\n" +
 	"\x0fOpenChannelSync\x12\x19.lnrpc.OpenChannelRequest\x1a\x13.lnrpc.ChannelPoint\x12G\n" +
 	"\fListChannels\x12\x1a.lnrpc.ListChannelsRequest\x1a\x1b.lnrpc.ListChannelsResponse\x12P\n" +
 	"\x0fPendingChannels\x12\x1d.lnrpc.PendingChannelsRequest\x1a\x1e.lnrpc.PendingChannelsResponse\x12M\n" +
 	"\x0eClosedChannels\x12\x1c.lnrpc.ClosedChannelsRequest\x1a\x1d.lnrpc.ClosedChannelsResponse\x12M\n" +
 	"\x0eChannelBalance\x12\x1c.lnrpc.ChannelBalanceRequest\x1a\x1d.lnrpc.ChannelBalanceResponse\x12F\n" +
-	"\fCloseChannel\x12\x1a.lnrpc.CloseChannelRequest\x1a\x18.lnrpc.CloseStatusUpdate0\x01\x127\n" +
+	"\fCloseChannel\x12\x1a.lnrpc.CloseChannelRequest\x1a\x18.lnrpc.CloseStatusUpdate0\x01\x12V\n" +
+	"\x16SubscribeChannelEvents\x12\x1f.lnrpc.ChannelEventSubscription\x1a\x19.lnrpc.ChannelEventUpdate0\x01\x12>\n" +
+	"\tFeeReport\x12\x17.lnrpc.FeeReportRequest\x1a\x18.lnrpc.FeeReportResponse\x12V\n" +
+	"\x11ForwardingHistory\x12\x1f.lnrpc.ForwardingHistoryRequest\x1a .lnrpc.ForwardingHistoryResponse\x127\n" +
 	"\n" +
 	"AddInvoice\x12\x0e.lnrpc.Invoice\x1a\x19.lnrpc.AddInvoiceResponse\x123\n" +
 	"\rLookupInvoice\x12\x12.lnrpc.PaymentHash\x1a\x0e.lnrpc.Invoice\x12E\n" +
@@ -850,141 +1579,190 @@ func file_messages_lnrpc_lightning_proto_rawDescGZIP() []byte {
 	return file_messages_lnrpc_lightning_proto_rawDescData
 }
 
-var file_messages_lnrpc_lightning_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_messages_lnrpc_lightning_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_messages_lnrpc_lightning_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_messages_lnrpc_lightning_proto_goTypes = []any{
-	(*GetInfoRequest)(nil),           // 0: lnrpc.GetInfoRequest
-	(*GetInfoResponse)(nil),          // 1: lnrpc.GetInfoResponse
-	(*Chain)(nil),                    // 2: lnrpc.Chain
-	(*LightningAddress)(nil),         // 3: lnrpc.LightningAddress
-	(*ConnectPeerRequest)(nil),       // 4: lnrpc.ConnectPeerRequest
-	(*ConnectPeerResponse)(nil),      // 5: lnrpc.ConnectPeerResponse
-	(*DisconnectPeerRequest)(nil),    // 6: lnrpc.DisconnectPeerRequest
-	(*DisconnectPeerResponse)(nil),   // 7: lnrpc.DisconnectPeerResponse
-	(*ListPeersRequest)(nil),         // 8: lnrpc.ListPeersRequest
-	(*ListPeersResponse)(nil),        // 9: lnrpc.ListPeersResponse
-	(*Peer)(nil),                     // 10: lnrpc.Peer
-	(*StopRequest)(nil),              // 11: lnrpc.StopRequest
-	(*StopResponse)(nil),             // 12: lnrpc.StopResponse
-	nil,                              // 13: lnrpc.GetInfoResponse.FeaturesEntry
-	nil,                              // 14: lnrpc.Peer.FeaturesEntry
-	(*Feature)(nil),                  // 15: lnrpc.Feature
-	(*BakeMacaroonRequest)(nil),      // 16: lnrpc.BakeMacaroonRequest
-	(*ListMacaroonIDsRequest)(nil),   // 17: lnrpc.ListMacaroonIDsRequest
-	(*DeleteMacaroonIDRequest)(nil),  // 18: lnrpc.DeleteMacaroonIDRequest
-	(*ListPermissionsRequest)(nil),   // 19: lnrpc.ListPermissionsRequest
-	(*CheckMacPermRequest)(nil),      // 20: lnrpc.CheckMacPermRequest
-	(*NewAddressRequest)(nil),        // 21: lnrpc.NewAddressRequest
-	(*WalletBalanceRequest)(nil),     // 22: lnrpc.WalletBalanceRequest
-	(*ListUnspentRequest)(nil),       // 23: lnrpc.ListUnspentRequest
-	(*SendCoinsRequest)(nil),         // 24: lnrpc.SendCoinsRequest
-	(*GetTransactionsRequest)(nil),   // 25: lnrpc.GetTransactionsRequest
-	(*OpenChannelRequest)(nil),       // 26: lnrpc.OpenChannelRequest
-	(*ListChannelsRequest)(nil),      // 27: lnrpc.ListChannelsRequest
-	(*PendingChannelsRequest)(nil),   // 28: lnrpc.PendingChannelsRequest
-	(*ClosedChannelsRequest)(nil),    // 29: lnrpc.ClosedChannelsRequest
-	(*ChannelBalanceRequest)(nil),    // 30: lnrpc.ChannelBalanceRequest
-	(*CloseChannelRequest)(nil),      // 31: lnrpc.CloseChannelRequest
-	(*Invoice)(nil),                  // 32: lnrpc.Invoice
-	(*PaymentHash)(nil),              // 33: lnrpc.PaymentHash
-	(*ListInvoiceRequest)(nil),       // 34: lnrpc.ListInvoiceRequest
-	(*InvoiceSubscription)(nil),      // 35: lnrpc.InvoiceSubscription
-	(*PayReqString)(nil),             // 36: lnrpc.PayReqString
-	(*ListPaymentsRequest)(nil),      // 37: lnrpc.ListPaymentsRequest
-	(*DeletePaymentRequest)(nil),     // 38: lnrpc.DeletePaymentRequest
-	(*BakeMacaroonResponse)(nil),     // 39: lnrpc.BakeMacaroonResponse
-	(*ListMacaroonIDsResponse)(nil),  // 40: lnrpc.ListMacaroonIDsResponse
-	(*DeleteMacaroonIDResponse)(nil), // 41: lnrpc.DeleteMacaroonIDResponse
-	(*ListPermissionsResponse)(nil),  // 42: lnrpc.ListPermissionsResponse
-	(*CheckMacPermResponse)(nil),     // 43: lnrpc.CheckMacPermResponse
-	(*NewAddressResponse)(nil),       // 44: lnrpc.NewAddressResponse
-	(*WalletBalanceResponse)(nil),    // 45: lnrpc.WalletBalanceResponse
-	(*ListUnspentResponse)(nil),      // 46: lnrpc.ListUnspentResponse
-	(*SendCoinsResponse)(nil),        // 47: lnrpc.SendCoinsResponse
-	(*TransactionDetails)(nil),       // 48: lnrpc.TransactionDetails
-	(*OpenStatusUpdate)(nil),         // 49: lnrpc.OpenStatusUpdate
-	(*ChannelPoint)(nil),             // 50: lnrpc.ChannelPoint
-	(*ListChannelsResponse)(nil),     // 51: lnrpc.ListChannelsResponse
-	(*PendingChannelsResponse)(nil),  // 52: lnrpc.PendingChannelsResponse
-	(*ClosedChannelsResponse)(nil),   // 53: lnrpc.ClosedChannelsResponse
-	(*ChannelBalanceResponse)(nil),   // 54: lnrpc.ChannelBalanceResponse
-	(*CloseStatusUpdate)(nil),        // 55: lnrpc.CloseStatusUpdate
-	(*AddInvoiceResponse)(nil),       // 56: lnrpc.AddInvoiceResponse
-	(*ListInvoiceResponse)(nil),      // 57: lnrpc.ListInvoiceResponse
-	(*PayReq)(nil),                   // 58: lnrpc.PayReq
-	(*ListPaymentsResponse)(nil),     // 59: lnrpc.ListPaymentsResponse
-	(*DeletePaymentResponse)(nil),    // 60: lnrpc.DeletePaymentResponse
+	(PeerEvent_EventType)(0),          // 0: lnrpc.PeerEvent.EventType
+	(*GetInfoRequest)(nil),            // 1: lnrpc.GetInfoRequest
+	(*GetInfoResponse)(nil),           // 2: lnrpc.GetInfoResponse
+	(*Chain)(nil),                     // 3: lnrpc.Chain
+	(*LightningAddress)(nil),          // 4: lnrpc.LightningAddress
+	(*ConnectPeerRequest)(nil),        // 5: lnrpc.ConnectPeerRequest
+	(*ConnectPeerResponse)(nil),       // 6: lnrpc.ConnectPeerResponse
+	(*DisconnectPeerRequest)(nil),     // 7: lnrpc.DisconnectPeerRequest
+	(*DisconnectPeerResponse)(nil),    // 8: lnrpc.DisconnectPeerResponse
+	(*ListPeersRequest)(nil),          // 9: lnrpc.ListPeersRequest
+	(*ListPeersResponse)(nil),         // 10: lnrpc.ListPeersResponse
+	(*Peer)(nil),                      // 11: lnrpc.Peer
+	(*PeerEventSubscription)(nil),     // 12: lnrpc.PeerEventSubscription
+	(*PeerEvent)(nil),                 // 13: lnrpc.PeerEvent
+	(*NodeInfoRequest)(nil),           // 14: lnrpc.NodeInfoRequest
+	(*NodeInfo)(nil),                  // 15: lnrpc.NodeInfo
+	(*LightningNode)(nil),             // 16: lnrpc.LightningNode
+	(*NodeAddress)(nil),               // 17: lnrpc.NodeAddress
+	(*SignMessageRequest)(nil),        // 18: lnrpc.SignMessageRequest
+	(*SignMessageResponse)(nil),       // 19: lnrpc.SignMessageResponse
+	(*VerifyMessageRequest)(nil),      // 20: lnrpc.VerifyMessageRequest
+	(*VerifyMessageResponse)(nil),     // 21: lnrpc.VerifyMessageResponse
+	(*DebugLevelRequest)(nil),         // 22: lnrpc.DebugLevelRequest
+	(*DebugLevelResponse)(nil),        // 23: lnrpc.DebugLevelResponse
+	(*StopRequest)(nil),               // 24: lnrpc.StopRequest
+	(*StopResponse)(nil),              // 25: lnrpc.StopResponse
+	nil,                               // 26: lnrpc.GetInfoResponse.FeaturesEntry
+	nil,                               // 27: lnrpc.Peer.FeaturesEntry
+	nil,                               // 28: lnrpc.LightningNode.FeaturesEntry
+	(*Feature)(nil),                   // 29: lnrpc.Feature
+	(*BakeMacaroonRequest)(nil),       // 30: lnrpc.BakeMacaroonRequest
+	(*ListMacaroonIDsRequest)(nil),    // 31: lnrpc.ListMacaroonIDsRequest
+	(*DeleteMacaroonIDRequest)(nil),   // 32: lnrpc.DeleteMacaroonIDRequest
+	(*ListPermissionsRequest)(nil),    // 33: lnrpc.ListPermissionsRequest
+	(*CheckMacPermRequest)(nil),       // 34: lnrpc.CheckMacPermRequest
+	(*NewAddressRequest)(nil),         // 35: lnrpc.NewAddressRequest
+	(*WalletBalanceRequest)(nil),      // 36: lnrpc.WalletBalanceRequest
+	(*ListUnspentRequest)(nil),        // 37: lnrpc.ListUnspentRequest
+	(*SendCoinsRequest)(nil),          // 38: lnrpc.SendCoinsRequest
+	(*GetTransactionsRequest)(nil),    // 39: lnrpc.GetTransactionsRequest
+	(*EstimateFeeRequest)(nil),        // 40: lnrpc.EstimateFeeRequest
+	(*OpenChannelRequest)(nil),        // 41: lnrpc.OpenChannelRequest
+	(*ListChannelsRequest)(nil),       // 42: lnrpc.ListChannelsRequest
+	(*PendingChannelsRequest)(nil),    // 43: lnrpc.PendingChannelsRequest
+	(*ClosedChannelsRequest)(nil),     // 44: lnrpc.ClosedChannelsRequest
+	(*ChannelBalanceRequest)(nil),     // 45: lnrpc.ChannelBalanceRequest
+	(*CloseChannelRequest)(nil),       // 46: lnrpc.CloseChannelRequest
+	(*ChannelEventSubscription)(nil),  // 47: lnrpc.ChannelEventSubscription
+	(*FeeReportRequest)(nil),          // 48: lnrpc.FeeReportRequest
+	(*ForwardingHistoryRequest)(nil),  // 49: lnrpc.ForwardingHistoryRequest
+	(*Invoice)(nil),                   // 50: lnrpc.Invoice
+	(*PaymentHash)(nil),               // 51: lnrpc.PaymentHash
+	(*ListInvoiceRequest)(nil),        // 52: lnrpc.ListInvoiceRequest
+	(*InvoiceSubscription)(nil),       // 53: lnrpc.InvoiceSubscription
+	(*PayReqString)(nil),              // 54: lnrpc.PayReqString
+	(*ListPaymentsRequest)(nil),       // 55: lnrpc.ListPaymentsRequest
+	(*DeletePaymentRequest)(nil),      // 56: lnrpc.DeletePaymentRequest
+	(*BakeMacaroonResponse)(nil),      // 57: lnrpc.BakeMacaroonResponse
+	(*ListMacaroonIDsResponse)(nil),   // 58: lnrpc.ListMacaroonIDsResponse
+	(*DeleteMacaroonIDResponse)(nil),  // 59: lnrpc.DeleteMacaroonIDResponse
+	(*ListPermissionsResponse)(nil),   // 60: lnrpc.ListPermissionsResponse
+	(*CheckMacPermResponse)(nil),      // 61: lnrpc.CheckMacPermResponse
+	(*NewAddressResponse)(nil),        // 62: lnrpc.NewAddressResponse
+	(*WalletBalanceResponse)(nil),     // 63: lnrpc.WalletBalanceResponse
+	(*ListUnspentResponse)(nil),       // 64: lnrpc.ListUnspentResponse
+	(*SendCoinsResponse)(nil),         // 65: lnrpc.SendCoinsResponse
+	(*TransactionDetails)(nil),        // 66: lnrpc.TransactionDetails
+	(*Transaction)(nil),               // 67: lnrpc.Transaction
+	(*EstimateFeeResponse)(nil),       // 68: lnrpc.EstimateFeeResponse
+	(*OpenStatusUpdate)(nil),          // 69: lnrpc.OpenStatusUpdate
+	(*ChannelPoint)(nil),              // 70: lnrpc.ChannelPoint
+	(*ListChannelsResponse)(nil),      // 71: lnrpc.ListChannelsResponse
+	(*PendingChannelsResponse)(nil),   // 72: lnrpc.PendingChannelsResponse
+	(*ClosedChannelsResponse)(nil),    // 73: lnrpc.ClosedChannelsResponse
+	(*ChannelBalanceResponse)(nil),    // 74: lnrpc.ChannelBalanceResponse
+	(*CloseStatusUpdate)(nil),         // 75: lnrpc.CloseStatusUpdate
+	(*ChannelEventUpdate)(nil),        // 76: lnrpc.ChannelEventUpdate
+	(*FeeReportResponse)(nil),         // 77: lnrpc.FeeReportResponse
+	(*ForwardingHistoryResponse)(nil), // 78: lnrpc.ForwardingHistoryResponse
+	(*AddInvoiceResponse)(nil),        // 79: lnrpc.AddInvoiceResponse
+	(*ListInvoiceResponse)(nil),       // 80: lnrpc.ListInvoiceResponse
+	(*PayReq)(nil),                    // 81: lnrpc.PayReq
+	(*ListPaymentsResponse)(nil),      // 82: lnrpc.ListPaymentsResponse
+	(*DeletePaymentResponse)(nil),     // 83: lnrpc.DeletePaymentResponse
 }
 var file_messages_lnrpc_lightning_proto_depIdxs = []int32{
-	2,  // 0: lnrpc.GetInfoResponse.chains:type_name -> lnrpc.Chain
-	13, // 1: lnrpc.GetInfoResponse.features:type_name -> lnrpc.GetInfoResponse.FeaturesEntry
-	3,  // 2: lnrpc.ConnectPeerRequest.addr:type_name -> lnrpc.LightningAddress
-	10, // 3: lnrpc.ListPeersResponse.peers:type_name -> lnrpc.Peer
-	14, // 4: lnrpc.Peer.features:type_name -> lnrpc.Peer.FeaturesEntry
-	15, // 5: lnrpc.GetInfoResponse.FeaturesEntry.value:type_name -> lnrpc.Feature
-	15, // 6: lnrpc.Peer.FeaturesEntry.value:type_name -> lnrpc.Feature
-	0,  // 7: lnrpc.Lightning.GetInfo:input_type -> lnrpc.GetInfoRequest
-	4,  // 8: lnrpc.Lightning.ConnectPeer:input_type -> lnrpc.ConnectPeerRequest
-	6,  // 9: lnrpc.Lightning.DisconnectPeer:input_type -> lnrpc.DisconnectPeerRequest
-	8,  // 10: lnrpc.Lightning.ListPeers:input_type -> lnrpc.ListPeersRequest
-	11, // 11: lnrpc.Lightning.StopDaemon:input_type -> lnrpc.StopRequest
-	16, // 12: lnrpc.Lightning.BakeMacaroon:input_type -> lnrpc.BakeMacaroonRequest
-	17, // 13: lnrpc.Lightning.ListMacaroonIDs:input_type -> lnrpc.ListMacaroonIDsRequest
-	18, // 14: lnrpc.Lightning.DeleteMacaroonID:input_type -> lnrpc.DeleteMacaroonIDRequest
-	19, // 15: lnrpc.Lightning.ListPermissions:input_type -> lnrpc.ListPermissionsRequest
-	20, // 16: lnrpc.Lightning.CheckMacaroonPermissions:input_type -> lnrpc.CheckMacPermRequest
-	21, // 17: lnrpc.Lightning.NewAddress:input_type -> lnrpc.NewAddressRequest
-	22, // 18: lnrpc.Lightning.WalletBalance:input_type -> lnrpc.WalletBalanceRequest
-	23, // 19: lnrpc.Lightning.ListUnspent:input_type -> lnrpc.ListUnspentRequest
-	24, // 20: lnrpc.Lightning.SendCoins:input_type -> lnrpc.SendCoinsRequest
-	25, // 21: lnrpc.Lightning.GetTransactions:input_type -> lnrpc.GetTransactionsRequest
-	26, // 22: lnrpc.Lightning.OpenChannel:input_type -> lnrpc.OpenChannelRequest
-	26, // 23: lnrpc.Lightning.OpenChannelSync:input_type -> lnrpc.OpenChannelRequest
-	27, // 24: lnrpc.Lightning.ListChannels:input_type -> lnrpc.ListChannelsRequest
-	28, // 25: lnrpc.Lightning.PendingChannels:input_type -> lnrpc.PendingChannelsRequest
-	29, // 26: lnrpc.Lightning.ClosedChannels:input_type -> lnrpc.ClosedChannelsRequest
-	30, // 27: lnrpc.Lightning.ChannelBalance:input_type -> lnrpc.ChannelBalanceRequest
-	31, // 28: lnrpc.Lightning.CloseChannel:input_type -> lnrpc.CloseChannelRequest
-	32, // 29: lnrpc.Lightning.AddInvoice:input_type -> lnrpc.Invoice
-	33, // 30: lnrpc.Lightning.LookupInvoice:input_type -> lnrpc.PaymentHash
-	34, // 31: lnrpc.Lightning.ListInvoices:input_type -> lnrpc.ListInvoiceRequest
-	35, // 32: lnrpc.Lightning.SubscribeInvoices:input_type -> lnrpc.InvoiceSubscription
-	36, // 33: lnrpc.Lightning.DecodePayReq:input_type -> lnrpc.PayReqString
-	37, // 34: lnrpc.Lightning.ListPayments:input_type -> lnrpc.ListPaymentsRequest
-	38, // 35: lnrpc.Lightning.DeletePayment:input_type -> lnrpc.DeletePaymentRequest
-	1,  // 36: lnrpc.Lightning.GetInfo:output_type -> lnrpc.GetInfoResponse
-	5,  // 37: lnrpc.Lightning.ConnectPeer:output_type -> lnrpc.ConnectPeerResponse
-	7,  // 38: lnrpc.Lightning.DisconnectPeer:output_type -> lnrpc.DisconnectPeerResponse
-	9,  // 39: lnrpc.Lightning.ListPeers:output_type -> lnrpc.ListPeersResponse
-	12, // 40: lnrpc.Lightning.StopDaemon:output_type -> lnrpc.StopResponse
-	39, // 41: lnrpc.Lightning.BakeMacaroon:output_type -> lnrpc.BakeMacaroonResponse
-	40, // 42: lnrpc.Lightning.ListMacaroonIDs:output_type -> lnrpc.ListMacaroonIDsResponse
-	41, // 43: lnrpc.Lightning.DeleteMacaroonID:output_type -> lnrpc.DeleteMacaroonIDResponse
-	42, // 44: lnrpc.Lightning.ListPermissions:output_type -> lnrpc.ListPermissionsResponse
-	43, // 45: lnrpc.Lightning.CheckMacaroonPermissions:output_type -> lnrpc.CheckMacPermResponse
-	44, // 46: lnrpc.Lightning.NewAddress:output_type -> lnrpc.NewAddressResponse
-	45, // 47: lnrpc.Lightning.WalletBalance:output_type -> lnrpc.WalletBalanceResponse
-	46, // 48: lnrpc.Lightning.ListUnspent:output_type -> lnrpc.ListUnspentResponse
-	47, // 49: lnrpc.Lightning.SendCoins:output_type -> lnrpc.SendCoinsResponse
-	48, // 50: lnrpc.Lightning.GetTransactions:output_type -> lnrpc.TransactionDetails
-	49, // 51: lnrpc.Lightning.OpenChannel:output_type -> lnrpc.OpenStatusUpdate
-	50, // 52: lnrpc.Lightning.OpenChannelSync:output_type -> lnrpc.ChannelPoint
-	51, // 53: lnrpc.Lightning.ListChannels:output_type -> lnrpc.ListChannelsResponse
-	52, // 54: lnrpc.Lightning.PendingChannels:output_type -> lnrpc.PendingChannelsResponse
-	53, // 55: lnrpc.Lightning.ClosedChannels:output_type -> lnrpc.ClosedChannelsResponse
-	54, // 56: lnrpc.Lightning.ChannelBalance:output_type -> lnrpc.ChannelBalanceResponse
-	55, // 57: lnrpc.Lightning.CloseChannel:output_type -> lnrpc.CloseStatusUpdate
-	56, // 58: lnrpc.Lightning.AddInvoice:output_type -> lnrpc.AddInvoiceResponse
-	32, // 59: lnrpc.Lightning.LookupInvoice:output_type -> lnrpc.Invoice
-	57, // 60: lnrpc.Lightning.ListInvoices:output_type -> lnrpc.ListInvoiceResponse
-	32, // 61: lnrpc.Lightning.SubscribeInvoices:output_type -> lnrpc.Invoice
-	58, // 62: lnrpc.Lightning.DecodePayReq:output_type -> lnrpc.PayReq
-	59, // 63: lnrpc.Lightning.ListPayments:output_type -> lnrpc.ListPaymentsResponse
-	60, // 64: lnrpc.Lightning.DeletePayment:output_type -> lnrpc.DeletePaymentResponse
-	36, // [36:65] is the sub-list for method output_type
-	7,  // [7:36] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	3,  // 0: lnrpc.GetInfoResponse.chains:type_name -> lnrpc.Chain
+	26, // 1: lnrpc.GetInfoResponse.features:type_name -> lnrpc.GetInfoResponse.FeaturesEntry
+	4,  // 2: lnrpc.ConnectPeerRequest.addr:type_name -> lnrpc.LightningAddress
+	11, // 3: lnrpc.ListPeersResponse.peers:type_name -> lnrpc.Peer
+	27, // 4: lnrpc.Peer.features:type_name -> lnrpc.Peer.FeaturesEntry
+	0,  // 5: lnrpc.PeerEvent.type:type_name -> lnrpc.PeerEvent.EventType
+	16, // 6: lnrpc.NodeInfo.node:type_name -> lnrpc.LightningNode
+	17, // 7: lnrpc.LightningNode.addresses:type_name -> lnrpc.NodeAddress
+	28, // 8: lnrpc.LightningNode.features:type_name -> lnrpc.LightningNode.FeaturesEntry
+	29, // 9: lnrpc.GetInfoResponse.FeaturesEntry.value:type_name -> lnrpc.Feature
+	29, // 10: lnrpc.Peer.FeaturesEntry.value:type_name -> lnrpc.Feature
+	29, // 11: lnrpc.LightningNode.FeaturesEntry.value:type_name -> lnrpc.Feature
+	1,  // 12: lnrpc.Lightning.GetInfo:input_type -> lnrpc.GetInfoRequest
+	5,  // 13: lnrpc.Lightning.ConnectPeer:input_type -> lnrpc.ConnectPeerRequest
+	7,  // 14: lnrpc.Lightning.DisconnectPeer:input_type -> lnrpc.DisconnectPeerRequest
+	9,  // 15: lnrpc.Lightning.ListPeers:input_type -> lnrpc.ListPeersRequest
+	12, // 16: lnrpc.Lightning.SubscribePeerEvents:input_type -> lnrpc.PeerEventSubscription
+	14, // 17: lnrpc.Lightning.GetNodeInfo:input_type -> lnrpc.NodeInfoRequest
+	18, // 18: lnrpc.Lightning.SignMessage:input_type -> lnrpc.SignMessageRequest
+	20, // 19: lnrpc.Lightning.VerifyMessage:input_type -> lnrpc.VerifyMessageRequest
+	22, // 20: lnrpc.Lightning.DebugLevel:input_type -> lnrpc.DebugLevelRequest
+	24, // 21: lnrpc.Lightning.StopDaemon:input_type -> lnrpc.StopRequest
+	30, // 22: lnrpc.Lightning.BakeMacaroon:input_type -> lnrpc.BakeMacaroonRequest
+	31, // 23: lnrpc.Lightning.ListMacaroonIDs:input_type -> lnrpc.ListMacaroonIDsRequest
+	32, // 24: lnrpc.Lightning.DeleteMacaroonID:input_type -> lnrpc.DeleteMacaroonIDRequest
+	33, // 25: lnrpc.Lightning.ListPermissions:input_type -> lnrpc.ListPermissionsRequest
+	34, // 26: lnrpc.Lightning.CheckMacaroonPermissions:input_type -> lnrpc.CheckMacPermRequest
+	35, // 27: lnrpc.Lightning.NewAddress:input_type -> lnrpc.NewAddressRequest
+	36, // 28: lnrpc.Lightning.WalletBalance:input_type -> lnrpc.WalletBalanceRequest
+	37, // 29: lnrpc.Lightning.ListUnspent:input_type -> lnrpc.ListUnspentRequest
+	38, // 30: lnrpc.Lightning.SendCoins:input_type -> lnrpc.SendCoinsRequest
+	39, // 31: lnrpc.Lightning.GetTransactions:input_type -> lnrpc.GetTransactionsRequest
+	39, // 32: lnrpc.Lightning.SubscribeTransactions:input_type -> lnrpc.GetTransactionsRequest
+	40, // 33: lnrpc.Lightning.EstimateFee:input_type -> lnrpc.EstimateFeeRequest
+	41, // 34: lnrpc.Lightning.OpenChannel:input_type -> lnrpc.OpenChannelRequest
+	41, // 35: lnrpc.Lightning.OpenChannelSync:input_type -> lnrpc.OpenChannelRequest
+	42, // 36: lnrpc.Lightning.ListChannels:input_type -> lnrpc.ListChannelsRequest
+	43, // 37: lnrpc.Lightning.PendingChannels:input_type -> lnrpc.PendingChannelsRequest
+	44, // 38: lnrpc.Lightning.ClosedChannels:input_type -> lnrpc.ClosedChannelsRequest
+	45, // 39: lnrpc.Lightning.ChannelBalance:input_type -> lnrpc.ChannelBalanceRequest
+	46, // 40: lnrpc.Lightning.CloseChannel:input_type -> lnrpc.CloseChannelRequest
+	47, // 41: lnrpc.Lightning.SubscribeChannelEvents:input_type -> lnrpc.ChannelEventSubscription
+	48, // 42: lnrpc.Lightning.FeeReport:input_type -> lnrpc.FeeReportRequest
+	49, // 43: lnrpc.Lightning.ForwardingHistory:input_type -> lnrpc.ForwardingHistoryRequest
+	50, // 44: lnrpc.Lightning.AddInvoice:input_type -> lnrpc.Invoice
+	51, // 45: lnrpc.Lightning.LookupInvoice:input_type -> lnrpc.PaymentHash
+	52, // 46: lnrpc.Lightning.ListInvoices:input_type -> lnrpc.ListInvoiceRequest
+	53, // 47: lnrpc.Lightning.SubscribeInvoices:input_type -> lnrpc.InvoiceSubscription
+	54, // 48: lnrpc.Lightning.DecodePayReq:input_type -> lnrpc.PayReqString
+	55, // 49: lnrpc.Lightning.ListPayments:input_type -> lnrpc.ListPaymentsRequest
+	56, // 50: lnrpc.Lightning.DeletePayment:input_type -> lnrpc.DeletePaymentRequest
+	2,  // 51: lnrpc.Lightning.GetInfo:output_type -> lnrpc.GetInfoResponse
+	6,  // 52: lnrpc.Lightning.ConnectPeer:output_type -> lnrpc.ConnectPeerResponse
+	8,  // 53: lnrpc.Lightning.DisconnectPeer:output_type -> lnrpc.DisconnectPeerResponse
+	10, // 54: lnrpc.Lightning.ListPeers:output_type -> lnrpc.ListPeersResponse
+	13, // 55: lnrpc.Lightning.SubscribePeerEvents:output_type -> lnrpc.PeerEvent
+	15, // 56: lnrpc.Lightning.GetNodeInfo:output_type -> lnrpc.NodeInfo
+	19, // 57: lnrpc.Lightning.SignMessage:output_type -> lnrpc.SignMessageResponse
+	21, // 58: lnrpc.Lightning.VerifyMessage:output_type -> lnrpc.VerifyMessageResponse
+	23, // 59: lnrpc.Lightning.DebugLevel:output_type -> lnrpc.DebugLevelResponse
+	25, // 60: lnrpc.Lightning.StopDaemon:output_type -> lnrpc.StopResponse
+	57, // 61: lnrpc.Lightning.BakeMacaroon:output_type -> lnrpc.BakeMacaroonResponse
+	58, // 62: lnrpc.Lightning.ListMacaroonIDs:output_type -> lnrpc.ListMacaroonIDsResponse
+	59, // 63: lnrpc.Lightning.DeleteMacaroonID:output_type -> lnrpc.DeleteMacaroonIDResponse
+	60, // 64: lnrpc.Lightning.ListPermissions:output_type -> lnrpc.ListPermissionsResponse
+	61, // 65: lnrpc.Lightning.CheckMacaroonPermissions:output_type -> lnrpc.CheckMacPermResponse
+	62, // 66: lnrpc.Lightning.NewAddress:output_type -> lnrpc.NewAddressResponse
+	63, // 67: lnrpc.Lightning.WalletBalance:output_type -> lnrpc.WalletBalanceResponse
+	64, // 68: lnrpc.Lightning.ListUnspent:output_type -> lnrpc.ListUnspentResponse
+	65, // 69: lnrpc.Lightning.SendCoins:output_type -> lnrpc.SendCoinsResponse
+	66, // 70: lnrpc.Lightning.GetTransactions:output_type -> lnrpc.TransactionDetails
+	67, // 71: lnrpc.Lightning.SubscribeTransactions:output_type -> lnrpc.Transaction
+	68, // 72: lnrpc.Lightning.EstimateFee:output_type -> lnrpc.EstimateFeeResponse
+	69, // 73: lnrpc.Lightning.OpenChannel:output_type -> lnrpc.OpenStatusUpdate
+	70, // 74: lnrpc.Lightning.OpenChannelSync:output_type -> lnrpc.ChannelPoint
+	71, // 75: lnrpc.Lightning.ListChannels:output_type -> lnrpc.ListChannelsResponse
+	72, // 76: lnrpc.Lightning.PendingChannels:output_type -> lnrpc.PendingChannelsResponse
+	73, // 77: lnrpc.Lightning.ClosedChannels:output_type -> lnrpc.ClosedChannelsResponse
+	74, // 78: lnrpc.Lightning.ChannelBalance:output_type -> lnrpc.ChannelBalanceResponse
+	75, // 79: lnrpc.Lightning.CloseChannel:output_type -> lnrpc.CloseStatusUpdate
+	76, // 80: lnrpc.Lightning.SubscribeChannelEvents:output_type -> lnrpc.ChannelEventUpdate
+	77, // 81: lnrpc.Lightning.FeeReport:output_type -> lnrpc.FeeReportResponse
+	78, // 82: lnrpc.Lightning.ForwardingHistory:output_type -> lnrpc.ForwardingHistoryResponse
+	79, // 83: lnrpc.Lightning.AddInvoice:output_type -> lnrpc.AddInvoiceResponse
+	50, // 84: lnrpc.Lightning.LookupInvoice:output_type -> lnrpc.Invoice
+	80, // 85: lnrpc.Lightning.ListInvoices:output_type -> lnrpc.ListInvoiceResponse
+	50, // 86: lnrpc.Lightning.SubscribeInvoices:output_type -> lnrpc.Invoice
+	81, // 87: lnrpc.Lightning.DecodePayReq:output_type -> lnrpc.PayReq
+	82, // 88: lnrpc.Lightning.ListPayments:output_type -> lnrpc.ListPaymentsResponse
+	83, // 89: lnrpc.Lightning.DeletePayment:output_type -> lnrpc.DeletePaymentResponse
+	51, // [51:90] is the sub-list for method output_type
+	12, // [12:51] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_messages_lnrpc_lightning_proto_init() }
@@ -1003,13 +1781,14 @@ func file_messages_lnrpc_lightning_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_lnrpc_lightning_proto_rawDesc), len(file_messages_lnrpc_lightning_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   15,
+			NumEnums:      1,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_messages_lnrpc_lightning_proto_goTypes,
 		DependencyIndexes: file_messages_lnrpc_lightning_proto_depIdxs,
+		EnumInfos:         file_messages_lnrpc_lightning_proto_enumTypes,
 		MessageInfos:      file_messages_lnrpc_lightning_proto_msgTypes,
 	}.Build()
 	File_messages_lnrpc_lightning_proto = out.File

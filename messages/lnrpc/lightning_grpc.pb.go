@@ -25,6 +25,11 @@ const (
 	Lightning_ConnectPeer_FullMethodName              = "/lnrpc.Lightning/ConnectPeer"
 	Lightning_DisconnectPeer_FullMethodName           = "/lnrpc.Lightning/DisconnectPeer"
 	Lightning_ListPeers_FullMethodName                = "/lnrpc.Lightning/ListPeers"
+	Lightning_SubscribePeerEvents_FullMethodName      = "/lnrpc.Lightning/SubscribePeerEvents"
+	Lightning_GetNodeInfo_FullMethodName              = "/lnrpc.Lightning/GetNodeInfo"
+	Lightning_SignMessage_FullMethodName              = "/lnrpc.Lightning/SignMessage"
+	Lightning_VerifyMessage_FullMethodName            = "/lnrpc.Lightning/VerifyMessage"
+	Lightning_DebugLevel_FullMethodName               = "/lnrpc.Lightning/DebugLevel"
 	Lightning_StopDaemon_FullMethodName               = "/lnrpc.Lightning/StopDaemon"
 	Lightning_BakeMacaroon_FullMethodName             = "/lnrpc.Lightning/BakeMacaroon"
 	Lightning_ListMacaroonIDs_FullMethodName          = "/lnrpc.Lightning/ListMacaroonIDs"
@@ -36,6 +41,8 @@ const (
 	Lightning_ListUnspent_FullMethodName              = "/lnrpc.Lightning/ListUnspent"
 	Lightning_SendCoins_FullMethodName                = "/lnrpc.Lightning/SendCoins"
 	Lightning_GetTransactions_FullMethodName          = "/lnrpc.Lightning/GetTransactions"
+	Lightning_SubscribeTransactions_FullMethodName    = "/lnrpc.Lightning/SubscribeTransactions"
+	Lightning_EstimateFee_FullMethodName              = "/lnrpc.Lightning/EstimateFee"
 	Lightning_OpenChannel_FullMethodName              = "/lnrpc.Lightning/OpenChannel"
 	Lightning_OpenChannelSync_FullMethodName          = "/lnrpc.Lightning/OpenChannelSync"
 	Lightning_ListChannels_FullMethodName             = "/lnrpc.Lightning/ListChannels"
@@ -43,6 +50,9 @@ const (
 	Lightning_ClosedChannels_FullMethodName           = "/lnrpc.Lightning/ClosedChannels"
 	Lightning_ChannelBalance_FullMethodName           = "/lnrpc.Lightning/ChannelBalance"
 	Lightning_CloseChannel_FullMethodName             = "/lnrpc.Lightning/CloseChannel"
+	Lightning_SubscribeChannelEvents_FullMethodName   = "/lnrpc.Lightning/SubscribeChannelEvents"
+	Lightning_FeeReport_FullMethodName                = "/lnrpc.Lightning/FeeReport"
+	Lightning_ForwardingHistory_FullMethodName        = "/lnrpc.Lightning/ForwardingHistory"
 	Lightning_AddInvoice_FullMethodName               = "/lnrpc.Lightning/AddInvoice"
 	Lightning_LookupInvoice_FullMethodName            = "/lnrpc.Lightning/LookupInvoice"
 	Lightning_ListInvoices_FullMethodName             = "/lnrpc.Lightning/ListInvoices"
@@ -66,6 +76,16 @@ type LightningClient interface {
 	DisconnectPeer(ctx context.Context, in *DisconnectPeerRequest, opts ...grpc.CallOption) (*DisconnectPeerResponse, error)
 	// ListPeers lists the connected nodes.
 	ListPeers(ctx context.Context, in *ListPeersRequest, opts ...grpc.CallOption) (*ListPeersResponse, error)
+	// SubscribePeerEvents tells of each peer that comes and goes.
+	SubscribePeerEvents(ctx context.Context, in *PeerEventSubscription, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PeerEvent], error)
+	// GetNodeInfo describes this node as others may see it. It knows nothing of other nodes.
+	GetNodeInfo(ctx context.Context, in *NodeInfoRequest, opts ...grpc.CallOption) (*NodeInfo, error)
+	// SignMessage signs a message with the node's key.
+	SignMessage(ctx context.Context, in *SignMessageRequest, opts ...grpc.CallOption) (*SignMessageResponse, error)
+	// VerifyMessage tells who signed a message.
+	VerifyMessage(ctx context.Context, in *VerifyMessageRequest, opts ...grpc.CallOption) (*VerifyMessageResponse, error)
+	// DebugLevel changes how much the daemon logs.
+	DebugLevel(ctx context.Context, in *DebugLevelRequest, opts ...grpc.CallOption) (*DebugLevelResponse, error)
 	// StopDaemon begins to stop the daemon and returns.
 	StopDaemon(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error)
 	// BakeMacaroon makes a macaroon that allows what is asked for.
@@ -88,6 +108,10 @@ type LightningClient interface {
 	SendCoins(ctx context.Context, in *SendCoinsRequest, opts ...grpc.CallOption) (*SendCoinsResponse, error)
 	// GetTransactions lists the transactions that pay the wallet or that it paid.
 	GetTransactions(ctx context.Context, in *GetTransactionsRequest, opts ...grpc.CallOption) (*TransactionDetails, error)
+	// SubscribeTransactions tells of each transaction of the wallet when it is seen, and when it is in a block.
+	SubscribeTransactions(ctx context.Context, in *GetTransactionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Transaction], error)
+	// EstimateFee tells what paying to addresses on the chain would cost.
+	EstimateFee(ctx context.Context, in *EstimateFeeRequest, opts ...grpc.CallOption) (*EstimateFeeResponse, error)
 	// OpenChannel opens a channel, and tells when its funding transaction is on its way and when the channel can be used.
 	OpenChannel(ctx context.Context, in *OpenChannelRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[OpenStatusUpdate], error)
 	// OpenChannelSync opens a channel, and returns when its funding transaction is on its way.
@@ -102,6 +126,12 @@ type LightningClient interface {
 	ChannelBalance(ctx context.Context, in *ChannelBalanceRequest, opts ...grpc.CallOption) (*ChannelBalanceResponse, error)
 	// CloseChannel closes a channel, and tells when the closing transaction is on its way and when it is in a block.
 	CloseChannel(ctx context.Context, in *CloseChannelRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CloseStatusUpdate], error)
+	// SubscribeChannelEvents tells of channels that begin, can be used, cannot be used, and end.
+	SubscribeChannelEvents(ctx context.Context, in *ChannelEventSubscription, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ChannelEventUpdate], error)
+	// FeeReport tells what the node earned with forwarding, which is nothing: it does not forward.
+	FeeReport(ctx context.Context, in *FeeReportRequest, opts ...grpc.CallOption) (*FeeReportResponse, error)
+	// ForwardingHistory lists what the node forwarded, which is nothing.
+	ForwardingHistory(ctx context.Context, in *ForwardingHistoryRequest, opts ...grpc.CallOption) (*ForwardingHistoryResponse, error)
 	// AddInvoice makes an invoice.
 	AddInvoice(ctx context.Context, in *Invoice, opts ...grpc.CallOption) (*AddInvoiceResponse, error)
 	// LookupInvoice finds an invoice by its payment hash.
@@ -160,6 +190,65 @@ func (c *lightningClient) ListPeers(ctx context.Context, in *ListPeersRequest, o
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListPeersResponse)
 	err := c.cc.Invoke(ctx, Lightning_ListPeers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) SubscribePeerEvents(ctx context.Context, in *PeerEventSubscription, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PeerEvent], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Lightning_ServiceDesc.Streams[0], Lightning_SubscribePeerEvents_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[PeerEventSubscription, PeerEvent]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Lightning_SubscribePeerEventsClient = grpc.ServerStreamingClient[PeerEvent]
+
+func (c *lightningClient) GetNodeInfo(ctx context.Context, in *NodeInfoRequest, opts ...grpc.CallOption) (*NodeInfo, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(NodeInfo)
+	err := c.cc.Invoke(ctx, Lightning_GetNodeInfo_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) SignMessage(ctx context.Context, in *SignMessageRequest, opts ...grpc.CallOption) (*SignMessageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SignMessageResponse)
+	err := c.cc.Invoke(ctx, Lightning_SignMessage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) VerifyMessage(ctx context.Context, in *VerifyMessageRequest, opts ...grpc.CallOption) (*VerifyMessageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VerifyMessageResponse)
+	err := c.cc.Invoke(ctx, Lightning_VerifyMessage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) DebugLevel(ctx context.Context, in *DebugLevelRequest, opts ...grpc.CallOption) (*DebugLevelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DebugLevelResponse)
+	err := c.cc.Invoke(ctx, Lightning_DebugLevel_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -276,9 +365,38 @@ func (c *lightningClient) GetTransactions(ctx context.Context, in *GetTransactio
 	return out, nil
 }
 
+func (c *lightningClient) SubscribeTransactions(ctx context.Context, in *GetTransactionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Transaction], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Lightning_ServiceDesc.Streams[1], Lightning_SubscribeTransactions_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[GetTransactionsRequest, Transaction]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Lightning_SubscribeTransactionsClient = grpc.ServerStreamingClient[Transaction]
+
+func (c *lightningClient) EstimateFee(ctx context.Context, in *EstimateFeeRequest, opts ...grpc.CallOption) (*EstimateFeeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EstimateFeeResponse)
+	err := c.cc.Invoke(ctx, Lightning_EstimateFee_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *lightningClient) OpenChannel(ctx context.Context, in *OpenChannelRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[OpenStatusUpdate], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Lightning_ServiceDesc.Streams[0], Lightning_OpenChannel_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Lightning_ServiceDesc.Streams[2], Lightning_OpenChannel_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -347,7 +465,7 @@ func (c *lightningClient) ChannelBalance(ctx context.Context, in *ChannelBalance
 
 func (c *lightningClient) CloseChannel(ctx context.Context, in *CloseChannelRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CloseStatusUpdate], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Lightning_ServiceDesc.Streams[1], Lightning_CloseChannel_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Lightning_ServiceDesc.Streams[3], Lightning_CloseChannel_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -363,6 +481,45 @@ func (c *lightningClient) CloseChannel(ctx context.Context, in *CloseChannelRequ
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Lightning_CloseChannelClient = grpc.ServerStreamingClient[CloseStatusUpdate]
+
+func (c *lightningClient) SubscribeChannelEvents(ctx context.Context, in *ChannelEventSubscription, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ChannelEventUpdate], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Lightning_ServiceDesc.Streams[4], Lightning_SubscribeChannelEvents_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ChannelEventSubscription, ChannelEventUpdate]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Lightning_SubscribeChannelEventsClient = grpc.ServerStreamingClient[ChannelEventUpdate]
+
+func (c *lightningClient) FeeReport(ctx context.Context, in *FeeReportRequest, opts ...grpc.CallOption) (*FeeReportResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FeeReportResponse)
+	err := c.cc.Invoke(ctx, Lightning_FeeReport_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) ForwardingHistory(ctx context.Context, in *ForwardingHistoryRequest, opts ...grpc.CallOption) (*ForwardingHistoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ForwardingHistoryResponse)
+	err := c.cc.Invoke(ctx, Lightning_ForwardingHistory_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
 
 func (c *lightningClient) AddInvoice(ctx context.Context, in *Invoice, opts ...grpc.CallOption) (*AddInvoiceResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -396,7 +553,7 @@ func (c *lightningClient) ListInvoices(ctx context.Context, in *ListInvoiceReque
 
 func (c *lightningClient) SubscribeInvoices(ctx context.Context, in *InvoiceSubscription, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Invoice], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Lightning_ServiceDesc.Streams[2], Lightning_SubscribeInvoices_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Lightning_ServiceDesc.Streams[5], Lightning_SubscribeInvoices_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -457,6 +614,16 @@ type LightningServer interface {
 	DisconnectPeer(context.Context, *DisconnectPeerRequest) (*DisconnectPeerResponse, error)
 	// ListPeers lists the connected nodes.
 	ListPeers(context.Context, *ListPeersRequest) (*ListPeersResponse, error)
+	// SubscribePeerEvents tells of each peer that comes and goes.
+	SubscribePeerEvents(*PeerEventSubscription, grpc.ServerStreamingServer[PeerEvent]) error
+	// GetNodeInfo describes this node as others may see it. It knows nothing of other nodes.
+	GetNodeInfo(context.Context, *NodeInfoRequest) (*NodeInfo, error)
+	// SignMessage signs a message with the node's key.
+	SignMessage(context.Context, *SignMessageRequest) (*SignMessageResponse, error)
+	// VerifyMessage tells who signed a message.
+	VerifyMessage(context.Context, *VerifyMessageRequest) (*VerifyMessageResponse, error)
+	// DebugLevel changes how much the daemon logs.
+	DebugLevel(context.Context, *DebugLevelRequest) (*DebugLevelResponse, error)
 	// StopDaemon begins to stop the daemon and returns.
 	StopDaemon(context.Context, *StopRequest) (*StopResponse, error)
 	// BakeMacaroon makes a macaroon that allows what is asked for.
@@ -479,6 +646,10 @@ type LightningServer interface {
 	SendCoins(context.Context, *SendCoinsRequest) (*SendCoinsResponse, error)
 	// GetTransactions lists the transactions that pay the wallet or that it paid.
 	GetTransactions(context.Context, *GetTransactionsRequest) (*TransactionDetails, error)
+	// SubscribeTransactions tells of each transaction of the wallet when it is seen, and when it is in a block.
+	SubscribeTransactions(*GetTransactionsRequest, grpc.ServerStreamingServer[Transaction]) error
+	// EstimateFee tells what paying to addresses on the chain would cost.
+	EstimateFee(context.Context, *EstimateFeeRequest) (*EstimateFeeResponse, error)
 	// OpenChannel opens a channel, and tells when its funding transaction is on its way and when the channel can be used.
 	OpenChannel(*OpenChannelRequest, grpc.ServerStreamingServer[OpenStatusUpdate]) error
 	// OpenChannelSync opens a channel, and returns when its funding transaction is on its way.
@@ -493,6 +664,12 @@ type LightningServer interface {
 	ChannelBalance(context.Context, *ChannelBalanceRequest) (*ChannelBalanceResponse, error)
 	// CloseChannel closes a channel, and tells when the closing transaction is on its way and when it is in a block.
 	CloseChannel(*CloseChannelRequest, grpc.ServerStreamingServer[CloseStatusUpdate]) error
+	// SubscribeChannelEvents tells of channels that begin, can be used, cannot be used, and end.
+	SubscribeChannelEvents(*ChannelEventSubscription, grpc.ServerStreamingServer[ChannelEventUpdate]) error
+	// FeeReport tells what the node earned with forwarding, which is nothing: it does not forward.
+	FeeReport(context.Context, *FeeReportRequest) (*FeeReportResponse, error)
+	// ForwardingHistory lists what the node forwarded, which is nothing.
+	ForwardingHistory(context.Context, *ForwardingHistoryRequest) (*ForwardingHistoryResponse, error)
 	// AddInvoice makes an invoice.
 	AddInvoice(context.Context, *Invoice) (*AddInvoiceResponse, error)
 	// LookupInvoice finds an invoice by its payment hash.
@@ -529,6 +706,21 @@ func (UnimplementedLightningServer) DisconnectPeer(context.Context, *DisconnectP
 func (UnimplementedLightningServer) ListPeers(context.Context, *ListPeersRequest) (*ListPeersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPeers not implemented")
 }
+func (UnimplementedLightningServer) SubscribePeerEvents(*PeerEventSubscription, grpc.ServerStreamingServer[PeerEvent]) error {
+	return status.Error(codes.Unimplemented, "method SubscribePeerEvents not implemented")
+}
+func (UnimplementedLightningServer) GetNodeInfo(context.Context, *NodeInfoRequest) (*NodeInfo, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetNodeInfo not implemented")
+}
+func (UnimplementedLightningServer) SignMessage(context.Context, *SignMessageRequest) (*SignMessageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SignMessage not implemented")
+}
+func (UnimplementedLightningServer) VerifyMessage(context.Context, *VerifyMessageRequest) (*VerifyMessageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method VerifyMessage not implemented")
+}
+func (UnimplementedLightningServer) DebugLevel(context.Context, *DebugLevelRequest) (*DebugLevelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DebugLevel not implemented")
+}
 func (UnimplementedLightningServer) StopDaemon(context.Context, *StopRequest) (*StopResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method StopDaemon not implemented")
 }
@@ -562,6 +754,12 @@ func (UnimplementedLightningServer) SendCoins(context.Context, *SendCoinsRequest
 func (UnimplementedLightningServer) GetTransactions(context.Context, *GetTransactionsRequest) (*TransactionDetails, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetTransactions not implemented")
 }
+func (UnimplementedLightningServer) SubscribeTransactions(*GetTransactionsRequest, grpc.ServerStreamingServer[Transaction]) error {
+	return status.Error(codes.Unimplemented, "method SubscribeTransactions not implemented")
+}
+func (UnimplementedLightningServer) EstimateFee(context.Context, *EstimateFeeRequest) (*EstimateFeeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EstimateFee not implemented")
+}
 func (UnimplementedLightningServer) OpenChannel(*OpenChannelRequest, grpc.ServerStreamingServer[OpenStatusUpdate]) error {
 	return status.Error(codes.Unimplemented, "method OpenChannel not implemented")
 }
@@ -582,6 +780,15 @@ func (UnimplementedLightningServer) ChannelBalance(context.Context, *ChannelBala
 }
 func (UnimplementedLightningServer) CloseChannel(*CloseChannelRequest, grpc.ServerStreamingServer[CloseStatusUpdate]) error {
 	return status.Error(codes.Unimplemented, "method CloseChannel not implemented")
+}
+func (UnimplementedLightningServer) SubscribeChannelEvents(*ChannelEventSubscription, grpc.ServerStreamingServer[ChannelEventUpdate]) error {
+	return status.Error(codes.Unimplemented, "method SubscribeChannelEvents not implemented")
+}
+func (UnimplementedLightningServer) FeeReport(context.Context, *FeeReportRequest) (*FeeReportResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method FeeReport not implemented")
+}
+func (UnimplementedLightningServer) ForwardingHistory(context.Context, *ForwardingHistoryRequest) (*ForwardingHistoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ForwardingHistory not implemented")
 }
 func (UnimplementedLightningServer) AddInvoice(context.Context, *Invoice) (*AddInvoiceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AddInvoice not implemented")
@@ -693,6 +900,89 @@ func _Lightning_ListPeers_Handler(srv interface{}, ctx context.Context, dec func
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(LightningServer).ListPeers(ctx, req.(*ListPeersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_SubscribePeerEvents_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(PeerEventSubscription)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(LightningServer).SubscribePeerEvents(m, &grpc.GenericServerStream[PeerEventSubscription, PeerEvent]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Lightning_SubscribePeerEventsServer = grpc.ServerStreamingServer[PeerEvent]
+
+func _Lightning_GetNodeInfo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(NodeInfoRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).GetNodeInfo(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_GetNodeInfo_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).GetNodeInfo(ctx, req.(*NodeInfoRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_SignMessage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SignMessageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).SignMessage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_SignMessage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).SignMessage(ctx, req.(*SignMessageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_VerifyMessage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VerifyMessageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).VerifyMessage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_VerifyMessage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).VerifyMessage(ctx, req.(*VerifyMessageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_DebugLevel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DebugLevelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).DebugLevel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_DebugLevel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).DebugLevel(ctx, req.(*DebugLevelRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -895,6 +1185,35 @@ func _Lightning_GetTransactions_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Lightning_SubscribeTransactions_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(GetTransactionsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(LightningServer).SubscribeTransactions(m, &grpc.GenericServerStream[GetTransactionsRequest, Transaction]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Lightning_SubscribeTransactionsServer = grpc.ServerStreamingServer[Transaction]
+
+func _Lightning_EstimateFee_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EstimateFeeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).EstimateFee(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_EstimateFee_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).EstimateFee(ctx, req.(*EstimateFeeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Lightning_OpenChannel_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(OpenChannelRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -1006,6 +1325,53 @@ func _Lightning_CloseChannel_Handler(srv interface{}, stream grpc.ServerStream) 
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Lightning_CloseChannelServer = grpc.ServerStreamingServer[CloseStatusUpdate]
+
+func _Lightning_SubscribeChannelEvents_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ChannelEventSubscription)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(LightningServer).SubscribeChannelEvents(m, &grpc.GenericServerStream[ChannelEventSubscription, ChannelEventUpdate]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Lightning_SubscribeChannelEventsServer = grpc.ServerStreamingServer[ChannelEventUpdate]
+
+func _Lightning_FeeReport_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FeeReportRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).FeeReport(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_FeeReport_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).FeeReport(ctx, req.(*FeeReportRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_ForwardingHistory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ForwardingHistoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).ForwardingHistory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_ForwardingHistory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).ForwardingHistory(ctx, req.(*ForwardingHistoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
 
 func _Lightning_AddInvoice_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(Invoice)
@@ -1150,6 +1516,22 @@ var Lightning_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Lightning_ListPeers_Handler,
 		},
 		{
+			MethodName: "GetNodeInfo",
+			Handler:    _Lightning_GetNodeInfo_Handler,
+		},
+		{
+			MethodName: "SignMessage",
+			Handler:    _Lightning_SignMessage_Handler,
+		},
+		{
+			MethodName: "VerifyMessage",
+			Handler:    _Lightning_VerifyMessage_Handler,
+		},
+		{
+			MethodName: "DebugLevel",
+			Handler:    _Lightning_DebugLevel_Handler,
+		},
+		{
 			MethodName: "StopDaemon",
 			Handler:    _Lightning_StopDaemon_Handler,
 		},
@@ -1194,6 +1576,10 @@ var Lightning_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Lightning_GetTransactions_Handler,
 		},
 		{
+			MethodName: "EstimateFee",
+			Handler:    _Lightning_EstimateFee_Handler,
+		},
+		{
 			MethodName: "OpenChannelSync",
 			Handler:    _Lightning_OpenChannelSync_Handler,
 		},
@@ -1212,6 +1598,14 @@ var Lightning_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ChannelBalance",
 			Handler:    _Lightning_ChannelBalance_Handler,
+		},
+		{
+			MethodName: "FeeReport",
+			Handler:    _Lightning_FeeReport_Handler,
+		},
+		{
+			MethodName: "ForwardingHistory",
+			Handler:    _Lightning_ForwardingHistory_Handler,
 		},
 		{
 			MethodName: "AddInvoice",
@@ -1240,6 +1634,16 @@ var Lightning_ServiceDesc = grpc.ServiceDesc{
 	},
 	Streams: []grpc.StreamDesc{
 		{
+			StreamName:    "SubscribePeerEvents",
+			Handler:       _Lightning_SubscribePeerEvents_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "SubscribeTransactions",
+			Handler:       _Lightning_SubscribeTransactions_Handler,
+			ServerStreams: true,
+		},
+		{
 			StreamName:    "OpenChannel",
 			Handler:       _Lightning_OpenChannel_Handler,
 			ServerStreams: true,
@@ -1247,6 +1651,11 @@ var Lightning_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "CloseChannel",
 			Handler:       _Lightning_CloseChannel_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "SubscribeChannelEvents",
+			Handler:       _Lightning_SubscribeChannelEvents_Handler,
 			ServerStreams: true,
 		},
 		{

@@ -1250,6 +1250,150 @@ func (x *PreviousOutPoint) GetIsOurOutput() bool {
 	return false
 }
 
+type EstimateFeeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// AddrToAmount is what is to be paid to each address, in satoshis.
+	AddrToAmount map[string]int64 `protobuf:"bytes,1,rep,name=AddrToAmount,proto3" json:"AddrToAmount,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// target_conf is in how many blocks the transaction is wanted.
+	TargetConf int32 `protobuf:"varint,2,opt,name=target_conf,json=targetConf,proto3" json:"target_conf,omitempty"`
+	// min_confs is how many confirmations a coin must have to be spent; 0 means 1, unless spend_unconfirmed.
+	MinConfs         int32 `protobuf:"varint,3,opt,name=min_confs,json=minConfs,proto3" json:"min_confs,omitempty"`
+	SpendUnconfirmed bool  `protobuf:"varint,4,opt,name=spend_unconfirmed,json=spendUnconfirmed,proto3" json:"spend_unconfirmed,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *EstimateFeeRequest) Reset() {
+	*x = EstimateFeeRequest{}
+	mi := &file_messages_lnrpc_wallet_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EstimateFeeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EstimateFeeRequest) ProtoMessage() {}
+
+func (x *EstimateFeeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_wallet_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EstimateFeeRequest.ProtoReflect.Descriptor instead.
+func (*EstimateFeeRequest) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_wallet_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *EstimateFeeRequest) GetAddrToAmount() map[string]int64 {
+	if x != nil {
+		return x.AddrToAmount
+	}
+	return nil
+}
+
+func (x *EstimateFeeRequest) GetTargetConf() int32 {
+	if x != nil {
+		return x.TargetConf
+	}
+	return 0
+}
+
+func (x *EstimateFeeRequest) GetMinConfs() int32 {
+	if x != nil {
+		return x.MinConfs
+	}
+	return 0
+}
+
+func (x *EstimateFeeRequest) GetSpendUnconfirmed() bool {
+	if x != nil {
+		return x.SpendUnconfirmed
+	}
+	return false
+}
+
+type EstimateFeeResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	FeeSat int64                  `protobuf:"varint,1,opt,name=fee_sat,json=feeSat,proto3" json:"fee_sat,omitempty"`
+	// feerate_sat_per_byte is sat_per_vbyte.
+	//
+	// Deprecated: Marked as deprecated in messages/lnrpc/wallet.proto.
+	FeerateSatPerByte int64  `protobuf:"varint,2,opt,name=feerate_sat_per_byte,json=feerateSatPerByte,proto3" json:"feerate_sat_per_byte,omitempty"`
+	SatPerVbyte       uint64 `protobuf:"varint,3,opt,name=sat_per_vbyte,json=satPerVbyte,proto3" json:"sat_per_vbyte,omitempty"`
+	// inputs are the coins that would be spent.
+	Inputs        []*OutPoint `protobuf:"bytes,4,rep,name=inputs,proto3" json:"inputs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EstimateFeeResponse) Reset() {
+	*x = EstimateFeeResponse{}
+	mi := &file_messages_lnrpc_wallet_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EstimateFeeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EstimateFeeResponse) ProtoMessage() {}
+
+func (x *EstimateFeeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_wallet_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EstimateFeeResponse.ProtoReflect.Descriptor instead.
+func (*EstimateFeeResponse) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_wallet_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *EstimateFeeResponse) GetFeeSat() int64 {
+	if x != nil {
+		return x.FeeSat
+	}
+	return 0
+}
+
+// Deprecated: Marked as deprecated in messages/lnrpc/wallet.proto.
+func (x *EstimateFeeResponse) GetFeerateSatPerByte() int64 {
+	if x != nil {
+		return x.FeerateSatPerByte
+	}
+	return 0
+}
+
+func (x *EstimateFeeResponse) GetSatPerVbyte() uint64 {
+	if x != nil {
+		return x.SatPerVbyte
+	}
+	return 0
+}
+
+func (x *EstimateFeeResponse) GetInputs() []*OutPoint {
+	if x != nil {
+		return x.Inputs
+	}
+	return nil
+}
+
 var File_messages_lnrpc_wallet_proto protoreflect.FileDescriptor
 
 const file_messages_lnrpc_wallet_proto_rawDesc = "" +
@@ -1347,7 +1491,21 @@ const file_messages_lnrpc_wallet_proto_rawDesc = "" +
 	"\x0eis_our_address\x18\x06 \x01(\bR\fisOurAddress\"R\n" +
 	"\x10PreviousOutPoint\x12\x1a\n" +
 	"\boutpoint\x18\x01 \x01(\tR\boutpoint\x12\"\n" +
-	"\ris_our_output\x18\x02 \x01(\bR\visOurOutput*u\n" +
+	"\ris_our_output\x18\x02 \x01(\bR\visOurOutput\"\x91\x02\n" +
+	"\x12EstimateFeeRequest\x12O\n" +
+	"\fAddrToAmount\x18\x01 \x03(\v2+.lnrpc.EstimateFeeRequest.AddrToAmountEntryR\fAddrToAmount\x12\x1f\n" +
+	"\vtarget_conf\x18\x02 \x01(\x05R\n" +
+	"targetConf\x12\x1b\n" +
+	"\tmin_confs\x18\x03 \x01(\x05R\bminConfs\x12+\n" +
+	"\x11spend_unconfirmed\x18\x04 \x01(\bR\x10spendUnconfirmed\x1a?\n" +
+	"\x11AddrToAmountEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xb0\x01\n" +
+	"\x13EstimateFeeResponse\x12\x17\n" +
+	"\afee_sat\x18\x01 \x01(\x03R\x06feeSat\x123\n" +
+	"\x14feerate_sat_per_byte\x18\x02 \x01(\x03B\x02\x18\x01R\x11feerateSatPerByte\x12\"\n" +
+	"\rsat_per_vbyte\x18\x03 \x01(\x04R\vsatPerVbyte\x12'\n" +
+	"\x06inputs\x18\x04 \x03(\v2\x0f.lnrpc.OutPointR\x06inputs*u\n" +
 	"\vAddressType\x12\x17\n" +
 	"\x13WITNESS_PUBKEY_HASH\x10\x00\x12\x1e\n" +
 	"\x1aUNUSED_WITNESS_PUBKEY_HASH\x10\x02\x12\x12\n" +
@@ -1378,7 +1536,7 @@ func file_messages_lnrpc_wallet_proto_rawDescGZIP() []byte {
 }
 
 var file_messages_lnrpc_wallet_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_messages_lnrpc_wallet_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_messages_lnrpc_wallet_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_messages_lnrpc_wallet_proto_goTypes = []any{
 	(AddressType)(0),               // 0: lnrpc.AddressType
 	(OutputScriptType)(0),          // 1: lnrpc.OutputScriptType
@@ -1398,11 +1556,14 @@ var file_messages_lnrpc_wallet_proto_goTypes = []any{
 	(*Transaction)(nil),            // 15: lnrpc.Transaction
 	(*OutputDetail)(nil),           // 16: lnrpc.OutputDetail
 	(*PreviousOutPoint)(nil),       // 17: lnrpc.PreviousOutPoint
-	nil,                            // 18: lnrpc.WalletBalanceResponse.AccountBalanceEntry
+	(*EstimateFeeRequest)(nil),     // 18: lnrpc.EstimateFeeRequest
+	(*EstimateFeeResponse)(nil),    // 19: lnrpc.EstimateFeeResponse
+	nil,                            // 20: lnrpc.WalletBalanceResponse.AccountBalanceEntry
+	nil,                            // 21: lnrpc.EstimateFeeRequest.AddrToAmountEntry
 }
 var file_messages_lnrpc_wallet_proto_depIdxs = []int32{
 	0,  // 0: lnrpc.NewAddressRequest.type:type_name -> lnrpc.AddressType
-	18, // 1: lnrpc.WalletBalanceResponse.account_balance:type_name -> lnrpc.WalletBalanceResponse.AccountBalanceEntry
+	20, // 1: lnrpc.WalletBalanceResponse.account_balance:type_name -> lnrpc.WalletBalanceResponse.AccountBalanceEntry
 	9,  // 2: lnrpc.ListUnspentResponse.utxos:type_name -> lnrpc.Utxo
 	0,  // 3: lnrpc.Utxo.address_type:type_name -> lnrpc.AddressType
 	10, // 4: lnrpc.Utxo.outpoint:type_name -> lnrpc.OutPoint
@@ -1410,12 +1571,14 @@ var file_messages_lnrpc_wallet_proto_depIdxs = []int32{
 	16, // 6: lnrpc.Transaction.output_details:type_name -> lnrpc.OutputDetail
 	17, // 7: lnrpc.Transaction.previous_outpoints:type_name -> lnrpc.PreviousOutPoint
 	1,  // 8: lnrpc.OutputDetail.output_type:type_name -> lnrpc.OutputScriptType
-	6,  // 9: lnrpc.WalletBalanceResponse.AccountBalanceEntry.value:type_name -> lnrpc.WalletAccountBalance
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	21, // 9: lnrpc.EstimateFeeRequest.AddrToAmount:type_name -> lnrpc.EstimateFeeRequest.AddrToAmountEntry
+	10, // 10: lnrpc.EstimateFeeResponse.inputs:type_name -> lnrpc.OutPoint
+	6,  // 11: lnrpc.WalletBalanceResponse.AccountBalanceEntry.value:type_name -> lnrpc.WalletAccountBalance
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_messages_lnrpc_wallet_proto_init() }
@@ -1429,7 +1592,7 @@ func file_messages_lnrpc_wallet_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_lnrpc_wallet_proto_rawDesc), len(file_messages_lnrpc_wallet_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   17,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

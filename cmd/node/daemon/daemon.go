@@ -160,7 +160,8 @@ func (d *daemon) start(ctx context.Context, s wallet.Seed) error {
 	d.chain.connect(d.node, d.fail)
 	d.metrics.add(d.node.Kernel)
 	d.server.Activate(rpc.Node{
-		Key: signer.NodeKey(), PeerAddr: d.node.PeerAddr(), Features: node.Features(), Peers: d.node.Peers,
+		Key: signer.NodeKey(), SignMessage: signer.SignMessage,
+		PeerAddr: d.node.PeerAddr(), Features: node.Features(), Peers: d.node.Peers,
 		Channels: d.node.Channels(), Wallet: d.node.Wallet(), Chain: d.node, Invoices: d.node.Invoices(),
 		Payments: d.node.Payments(), Actors: d.node.Kernel,
 	})

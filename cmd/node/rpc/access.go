@@ -2,16 +2,16 @@ package rpc
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
+	"net"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"stormcell/messages/lnrpc"
@@ -70,7 +70,11 @@ func (s *Server) stream(
 // allow tells why a call may not be made: it is not its time, or the macaroon does not allow it.
 func (s *Server) allow(ctx context.Context, method string) error {
 	state := s.states.now()
-	switch service := strings.Split(method, "/")[1]; service {
+	service := strings.Split(method, "/")[1]
+	if _, known := needed[method]; !known && !isOpenToAll(service) {
+		return unserved(method)
+	}
+	switch service {
 	case lnrpc.State_ServiceDesc.ServiceName:
 		return nil
 	case lnrpc.WalletUnlocker_ServiceDesc.ServiceName:
@@ -91,31 +95,27 @@ func (s *Server) allow(ctx context.Context, method string) error {
 	}
 }
 
-// RefusesMacaroon tells whether an answer is about the macaroon itself: its code, which is lnd's, does not tell.
-func RefusesMacaroon(text string) bool {
-	return slices.ContainsFunc([]string{
-		"expected 1 macaroon", "the macaroon ", "unknown macaroon", "invalid ID", "cannot retrieve macaroon", "verification failed",
-		"caveat ",
-	}, func(prefix string) bool { return strings.HasPrefix(text, prefix) })
+// isOpenToAll tells whether a service's calls need no macaroon.
+func isOpenToAll(service string) bool {
+	return service == lnrpc.State_ServiceDesc.ServiceName || service == lnrpc.WalletUnlocker_ServiceDesc.ServiceName
 }
 
-// authorize tells why the caller's macaroon does not allow a method. As lnd's, the answers have the code Unknown.
 func (s *Server) authorize(ctx context.Context, method string) error {
 	md, _ := metadata.FromIncomingContext(ctx)
 	tokens := md.Get("macaroon")
 	if len(tokens) != 1 {
-		return status.Errorf(codes.Unknown, "expected 1 macaroon, got %d", len(tokens))
+		return status.Errorf(codes.Unauthenticated, "expected 1 macaroon, got %d", len(tokens))
 	}
-	serialized, err := hex.DecodeString(tokens[0])
+	var from net.Addr
+	if p, ok := peer.FromContext(ctx); ok {
+		from = p.Addr
+	}
+	caller, err := s.macaroons.check(tokens[0], from, time.Now())
 	if err != nil {
-		return status.Error(codes.Unknown, "the macaroon is not in hexadecimal digits")
+		return status.Errorf(codes.Unauthenticated, "verification failed: %v", err)
 	}
-	permissions, known := needed[method]
-	if !known {
-		return status.Errorf(codes.Unknown, "%s: unknown permissions required for method", method)
-	}
-	if err := s.macaroons.check(ctx, serialized, permissions, method); err != nil {
-		return status.Error(codes.Unknown, err.Error())
+	if err := caller.permits(method); err != nil {
+		return status.Error(codes.PermissionDenied, err.Error())
 	}
 	return nil
 }

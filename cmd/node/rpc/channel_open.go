@@ -3,7 +3,6 @@ package rpc
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/btcsuite/btcd/btcutil"
 	btcwire "github.com/btcsuite/btcd/wire"
@@ -15,9 +14,6 @@ import (
 	pb "stormcell/messages/channel"
 	"stormcell/messages/lnrpc"
 )
-
-// lookAgain is how often a call that waits for a channel looks at it.
-const lookAgain = 250 * time.Millisecond
 
 // OpenChannel implements lnrpc.LightningServer.
 func (l *lightning) OpenChannel(r *lnrpc.OpenChannelRequest, out lnrpc.Lightning_OpenChannelServer) error {
@@ -71,26 +67,19 @@ func (l *lightning) open(ctx context.Context, want channel.OpenRequest) (btcwire
 
 // awaitReady waits until a channel can be used. It is refused if the channel goes away before that.
 func (l *lightning) awaitReady(ctx context.Context, at btcwire.OutPoint) error {
-	again := time.NewTicker(lookAgain)
-	defer again.Stop()
-	for {
+	return watched(l.node().Channels.Watch(ctx, func() (ready bool, err error) {
 		c, err := l.find(ctx, at)
 		if err != nil {
-			return err
+			return false, err
 		}
 		switch where := stageOf(&c); {
 		case where == negotiating, where == opening, c.Phase == pb.Phase_WAIT_READY:
+			return false, nil
 		case where == open:
-			return nil
-		default:
-			return status.Errorf(codes.Aborted, "channel %v closes before it could be used", at)
+			return true, nil
 		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			return status.FromContextError(ctx.Err()).Err()
-		}
-	}
+		return false, status.Errorf(codes.Aborted, "channel %v closes before it could be used", at)
+	}))
 }
 
 // openRequest reads a request, and refuses what this node does not do.

@@ -30,6 +30,7 @@ func TestOpenChannel(t *testing.T) {
 		c.Phase, phases = phases[0], phases[1:]
 		node.all = []channel.Info{c}
 	}
+	node.next = func() bool { return len(phases) > 0 }
 	l := newLightning(t, Node{Channels: node})
 	out := &sink[lnrpc.OpenStatusUpdate]{ctx: t.Context()}
 	require.NoError(t, l.OpenChannel(&lnrpc.OpenChannelRequest{

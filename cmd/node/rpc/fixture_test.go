@@ -17,6 +17,7 @@ import (
 	"stormcell/actors/peerbook"
 	coins "stormcell/actors/wallet"
 	"stormcell/chain/backend"
+	"stormcell/chain/fees"
 	"stormcell/chain/wallet"
 	"stormcell/cmd/node/levels"
 )
@@ -72,7 +73,8 @@ type fakeChannels struct {
 	closed []channel.ClosedInfo
 	err    error
 
-	listed func() // before each list
+	listed func()      // before each list
+	next   func() bool // changes something for who watches; false when nothing changes any more
 	opened []channel.OpenRequest
 	open   channel.Opened
 	ended  []channel.CloseRequest
@@ -108,12 +110,24 @@ func (f *fakeChannels) AwaitSpent(context.Context, wire.OutPoint) (chainhash.Has
 	return f.tx, nil
 }
 
+func (f *fakeChannels) Watch(_ context.Context, look func() (bool, error)) error {
+	for {
+		if enough, err := look(); enough || err != nil {
+			return err
+		}
+		if f.next == nil || !f.next() {
+			return context.Canceled
+		}
+	}
+}
+
 // fakeWallet has coins, and notes what is asked for.
 type fakeWallet struct {
 	coins        coins.Coins
 	transactions []wallet.Transaction
 	err          error
 	sent         []coins.SendRequest
+	next         func() bool // changes something for who watches; false when nothing changes any more
 }
 
 func (f *fakeWallet) NewAddress(_ context.Context, branch wallet.Branch) (btcutil.Address, error) {
@@ -128,6 +142,22 @@ func (f *fakeWallet) Coins(context.Context) (coins.Coins, error) { return f.coin
 func (f *fakeWallet) Send(_ context.Context, r coins.SendRequest) (chainhash.Hash, error) {
 	f.sent = append(f.sent, r)
 	return chainhash.Hash{7}, f.err
+}
+
+func (f *fakeWallet) Estimate(_ context.Context, r coins.SendRequest) (wallet.Selection, fees.SatPerKW, error) {
+	f.sent = append(f.sent, r)
+	return wallet.Selection{Inputs: f.coins.Coins, Fee: 321}, 500, f.err
+}
+
+func (f *fakeWallet) Watch(_ context.Context, look func() error) error {
+	for {
+		if err := look(); err != nil {
+			return err
+		}
+		if f.next == nil || !f.next() {
+			return context.Canceled
+		}
+	}
 }
 
 func (f *fakeWallet) Transactions(context.Context) ([]wallet.Transaction, error) {

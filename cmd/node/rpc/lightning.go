@@ -52,12 +52,8 @@ func (l *lightning) GetInfo(ctx context.Context, _ *lnrpc.GetInfoRequest) (*lnrp
 			info.NumPendingChannels++
 		}
 	}
-	// An address that says "all of them" is nothing that others could dial.
-	at, err := address.Parse(n.PeerAddr.String(), 0)
-	if err == nil {
-		if ip, ok := at.AddrPort(); ok && !ip.Addr().IsUnspecified() {
-			info.Uris = []string{address.Node{Key: n.Key, Address: at}.String()}
-		}
+	if at, ok := n.reachable(); ok {
+		info.Uris = []string{address.Node{Key: n.Key, Address: at}.String()}
 	}
 	return info, nil
 }

@@ -16,6 +16,7 @@ import (
 	"stormcell/actors/peerbook"
 	"stormcell/actors/wallet"
 	"stormcell/chain/backend"
+	"stormcell/chain/fees"
 	chainwallet "stormcell/chain/wallet"
 	paymentpb "stormcell/messages/payment"
 	"stormcell/peer/wire"
@@ -24,6 +25,8 @@ import (
 // Node is a running node as clients see it. All must be set.
 type Node struct {
 	Key *btcec.PublicKey
+	// SignMessage signs with that key what a user hands in; keys.Signer says how.
+	SignMessage func(text []byte) ([]byte, error)
 	// PeerAddr is where it listens for peers.
 	PeerAddr net.Addr
 	// Features are what it offers its peers.
@@ -50,6 +53,7 @@ type Peers interface {
 	Keep(ctx context.Context, want peerbook.Keep) error
 	Disconnect(ctx context.Context, key peerbook.NodeKey) error
 	List(ctx context.Context) ([]peerbook.Peer, error)
+	Watch(ctx context.Context, look func() error) error
 }
 
 // Wallet has the coins on the chain; wallet.Client says what its methods do.
@@ -57,7 +61,9 @@ type Wallet interface {
 	NewAddress(ctx context.Context, branch chainwallet.Branch) (btcutil.Address, error)
 	Coins(ctx context.Context) (wallet.Coins, error)
 	Send(ctx context.Context, r wallet.SendRequest) (chainhash.Hash, error)
+	Estimate(ctx context.Context, r wallet.SendRequest) (chainwallet.Selection, fees.SatPerKW, error)
 	Transactions(ctx context.Context) ([]chainwallet.Transaction, error)
+	Watch(ctx context.Context, look func() error) error
 }
 
 // Chain tells how far the wallet has seen the chain.
@@ -96,4 +102,5 @@ type Channels interface {
 	Close(ctx context.Context, at btcwire.OutPoint, want channel.CloseRequest) error
 	AwaitClosing(ctx context.Context, at btcwire.OutPoint) (chainhash.Hash, error)
 	AwaitSpent(ctx context.Context, at btcwire.OutPoint) (chainhash.Hash, error)
+	Watch(ctx context.Context, look func() (enough bool, err error)) error
 }

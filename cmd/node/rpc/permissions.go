@@ -1,10 +1,14 @@
 package rpc
 
 import (
+	"fmt"
+	"slices"
+
 	"stormcell/messages/debugrpc"
 	"stormcell/messages/lnrpc"
 	"stormcell/messages/lnrpc/invoicesrpc"
 	"stormcell/messages/lnrpc/routerrpc"
+	"stormcell/messages/lnrpc/verrpc"
 )
 
 // permission is what a macaroon allows, as lnd names it: on what, and what to do with it.
@@ -29,8 +33,6 @@ const (
 	writeMacaroon permission = "macaroon:write"
 	bakeMacaroon  permission = "macaroon:generate"
 	readSigner    permission = "signer:read"
-
-	generateSigner permission = "signer:generate"
 )
 
 // needed are the permissions for each method, lnd's but for what lnd does not have. A method that is not here cannot be called.
@@ -40,6 +42,13 @@ var needed = map[string][]permission{
 	lnrpc.Lightning_ListPeers_FullMethodName:      {readPeers},
 	lnrpc.Lightning_ConnectPeer_FullMethodName:    {writePeers},
 	lnrpc.Lightning_DisconnectPeer_FullMethodName: {writePeers},
+
+	lnrpc.Lightning_SubscribePeerEvents_FullMethodName: {readPeers},
+	lnrpc.Lightning_GetNodeInfo_FullMethodName:         {readInfo},
+	lnrpc.Lightning_SignMessage_FullMethodName:         {writeMessage},
+	lnrpc.Lightning_VerifyMessage_FullMethodName:       {readMessage},
+	lnrpc.Lightning_DebugLevel_FullMethodName:          {writeInfo},
+	verrpc.Versioner_GetVersion_FullMethodName:         {readInfo},
 
 	lnrpc.Lightning_BakeMacaroon_FullMethodName:             {bakeMacaroon},
 	lnrpc.Lightning_ListMacaroonIDs_FullMethodName:          {readMacaroon},
@@ -53,6 +62,9 @@ var needed = map[string][]permission{
 	lnrpc.Lightning_GetTransactions_FullMethodName: {readOnchain},
 	lnrpc.Lightning_SendCoins_FullMethodName:       {writeOnchain},
 
+	lnrpc.Lightning_SubscribeTransactions_FullMethodName: {readOnchain},
+	lnrpc.Lightning_EstimateFee_FullMethodName:           {readOnchain},
+
 	lnrpc.Lightning_OpenChannel_FullMethodName:     {writeOnchain, writeOffchain},
 	lnrpc.Lightning_OpenChannelSync_FullMethodName: {writeOnchain, writeOffchain},
 	lnrpc.Lightning_CloseChannel_FullMethodName:    {writeOnchain, writeOffchain},
@@ -60,6 +72,10 @@ var needed = map[string][]permission{
 	lnrpc.Lightning_PendingChannels_FullMethodName: {readOffchain},
 	lnrpc.Lightning_ClosedChannels_FullMethodName:  {readOffchain},
 	lnrpc.Lightning_ChannelBalance_FullMethodName:  {readOffchain},
+
+	lnrpc.Lightning_SubscribeChannelEvents_FullMethodName: {readOffchain},
+	lnrpc.Lightning_FeeReport_FullMethodName:              {readOffchain},
+	lnrpc.Lightning_ForwardingHistory_FullMethodName:      {readOffchain},
 
 	lnrpc.Lightning_AddInvoice_FullMethodName:                  {writeInvoices},
 	lnrpc.Lightning_LookupInvoice_FullMethodName:               {readInvoices},
@@ -83,7 +99,7 @@ var needed = map[string][]permission{
 	debugrpc.Debug_LogLevels_FullMethodName: {writeInfo},
 }
 
-// role is who a macaroon of the daemon's own is for. The macaroons of lnd with these names allow the same.
+// role is who a macaroon was made for. The macaroons of lnd with these names allow the same.
 type role string
 
 const (
@@ -92,15 +108,27 @@ const (
 	invoice  role = "invoice"
 )
 
-// allowed are the permissions of the roles. The admin's are all that any method needs.
+// allowed are the permissions of the roles that do not have all.
 var allowed = map[role][]permission{
-	admin: {
-		readOnchain, readOffchain, readAddress, readMessage, readPeers, readInfo, readInvoices, readSigner, readMacaroon,
-		writeOnchain, writeOffchain, writeAddress, writeMessage, writePeers, writeInfo, writeInvoices, generateSigner,
-		bakeMacaroon, writeMacaroon,
-	},
 	readonly: {
 		readOnchain, readOffchain, readAddress, readMessage, readPeers, readInfo, readInvoices, readSigner, readMacaroon,
 	},
 	invoice: {readInvoices, writeInvoices, readAddress, writeAddress, readOnchain},
+}
+
+// permits tells why a role may not call a method.
+func (r role) permits(method string) error {
+	permissions, known := needed[method]
+	if !known {
+		return fmt.Errorf("nothing is known of the permissions that %s needs", method)
+	}
+	if r == admin {
+		return nil
+	}
+	for _, p := range permissions {
+		if !slices.Contains(allowed[r], p) {
+			return fmt.Errorf("permission denied: the %s macaroon does not allow %s", r, p)
+		}
+	}
+	return nil
 }

@@ -23,6 +23,7 @@ import (
 	"stormcell/messages/lnrpc"
 	"stormcell/messages/lnrpc/invoicesrpc"
 	"stormcell/messages/lnrpc/routerrpc"
+	"stormcell/messages/lnrpc/verrpc"
 )
 
 // Files in the data directory.
@@ -120,12 +121,14 @@ func New(o Options) (*Server, error) {
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, MaxConnectionIdle: idleLimit}),
 		grpc.UnaryInterceptor(s.unary),
 		grpc.StreamInterceptor(s.stream),
+		grpc.UnknownServiceHandler(answerUnserved),
 	)
 	lnrpc.RegisterStateServer(s.grpc, &stateService{states: s.states})
 	lnrpc.RegisterWalletUnlockerServer(s.grpc, &unlocker{server: s})
 	lnrpc.RegisterLightningServer(s.grpc, &lightning{server: s})
 	invoicesrpc.RegisterInvoicesServer(s.grpc, &holdInvoices{server: s})
 	routerrpc.RegisterRouterServer(s.grpc, &router{server: s})
+	verrpc.RegisterVersionerServer(s.grpc, versioner{})
 	debugrpc.RegisterDebugServer(s.grpc, &debugger{server: s})
 	return s, nil
 }

@@ -132,9 +132,7 @@ func (l *lightning) utxo(c *coin) *lnrpc.Utxo {
 	}
 	return &lnrpc.Utxo{
 		AddressType: kind, Address: l.addressOf(c.Script), AmountSat: int64(c.Amount), PkScript: hex.EncodeToString(c.Script),
-		Outpoint: &lnrpc.OutPoint{
-			TxidBytes: c.OutPoint.Hash[:], TxidStr: c.OutPoint.Hash.String(), OutputIndex: c.OutPoint.Index,
-		},
+		Outpoint:      outPoint(c.OutPoint),
 		Confirmations: int64(c.confirmations),
 	}
 }
