@@ -114,6 +114,7 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		err = n.Peers.Open(ctx)
 	}
 	if err != nil {
+		ctx := context.WithoutCancel(ctx) // that it has ended may be why the start fails
 		err = errors.Join(fmt.Errorf("start the node: %w", err), listener.Close(), n.Kernel.Stop(ctx))
 		return nil, errors.Join(err, n.chain.close(ctx))
 	}

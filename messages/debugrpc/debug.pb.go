@@ -496,7 +496,7 @@ var File_messages_debugrpc_debug_proto protoreflect.FileDescriptor
 
 const file_messages_debugrpc_debug_proto_rawDesc = "" +
 	"\n" +
-	"\x1dmessages/debugrpc/debug.proto\x12\x12stormcell.debugrpc\"\x0f\n" +
+	"\x1dmessages/debugrpc/debug.proto\x12\x12stormcell.debugrpc\x1a\x1emessages/debugrpc/status.proto\"\x0f\n" +
 	"\rHaltedRequest\"I\n" +
 	"\x0eHaltedResponse\x127\n" +
 	"\x06actors\x18\x01 \x03(\v2\x1f.stormcell.debugrpc.HaltedActorR\x06actors\"\x8f\x01\n" +
@@ -521,12 +521,13 @@ const file_messages_debugrpc_debug_proto_rawDesc = "" +
 	"\tSubsystem\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05level\x18\x02 \x01(\tR\x05level\x12\x14\n" +
-	"\x05about\x18\x03 \x01(\tR\x05about2\xcb\x02\n" +
+	"\x05about\x18\x03 \x01(\tR\x05about2\x9c\x03\n" +
 	"\x05Debug\x12O\n" +
 	"\x06Halted\x12!.stormcell.debugrpc.HaltedRequest\x1a\".stormcell.debugrpc.HaltedResponse\x12L\n" +
 	"\x05Retry\x12 .stormcell.debugrpc.RetryRequest\x1a!.stormcell.debugrpc.RetryResponse\x12I\n" +
 	"\x04Drop\x12\x1f.stormcell.debugrpc.DropRequest\x1a .stormcell.debugrpc.DropResponse\x12X\n" +
-	"\tLogLevels\x12$.stormcell.debugrpc.LogLevelsRequest\x1a%.stormcell.debugrpc.LogLevelsResponseB\x1dZ\x1bstormcell/messages/debugrpcb\x06proto3"
+	"\tLogLevels\x12$.stormcell.debugrpc.LogLevelsRequest\x1a%.stormcell.debugrpc.LogLevelsResponse\x12O\n" +
+	"\x06Status\x12!.stormcell.debugrpc.StatusRequest\x1a\".stormcell.debugrpc.StatusResponseB\x1dZ\x1bstormcell/messages/debugrpcb\x06proto3"
 
 var (
 	file_messages_debugrpc_debug_proto_rawDescOnce sync.Once
@@ -552,23 +553,27 @@ var file_messages_debugrpc_debug_proto_goTypes = []any{
 	(*LogLevelsRequest)(nil),  // 7: stormcell.debugrpc.LogLevelsRequest
 	(*LogLevelsResponse)(nil), // 8: stormcell.debugrpc.LogLevelsResponse
 	(*Subsystem)(nil),         // 9: stormcell.debugrpc.Subsystem
+	(*StatusRequest)(nil),     // 10: stormcell.debugrpc.StatusRequest
+	(*StatusResponse)(nil),    // 11: stormcell.debugrpc.StatusResponse
 }
 var file_messages_debugrpc_debug_proto_depIdxs = []int32{
-	2, // 0: stormcell.debugrpc.HaltedResponse.actors:type_name -> stormcell.debugrpc.HaltedActor
-	9, // 1: stormcell.debugrpc.LogLevelsResponse.subsystems:type_name -> stormcell.debugrpc.Subsystem
-	0, // 2: stormcell.debugrpc.Debug.Halted:input_type -> stormcell.debugrpc.HaltedRequest
-	3, // 3: stormcell.debugrpc.Debug.Retry:input_type -> stormcell.debugrpc.RetryRequest
-	5, // 4: stormcell.debugrpc.Debug.Drop:input_type -> stormcell.debugrpc.DropRequest
-	7, // 5: stormcell.debugrpc.Debug.LogLevels:input_type -> stormcell.debugrpc.LogLevelsRequest
-	1, // 6: stormcell.debugrpc.Debug.Halted:output_type -> stormcell.debugrpc.HaltedResponse
-	4, // 7: stormcell.debugrpc.Debug.Retry:output_type -> stormcell.debugrpc.RetryResponse
-	6, // 8: stormcell.debugrpc.Debug.Drop:output_type -> stormcell.debugrpc.DropResponse
-	8, // 9: stormcell.debugrpc.Debug.LogLevels:output_type -> stormcell.debugrpc.LogLevelsResponse
-	6, // [6:10] is the sub-list for method output_type
-	2, // [2:6] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	2,  // 0: stormcell.debugrpc.HaltedResponse.actors:type_name -> stormcell.debugrpc.HaltedActor
+	9,  // 1: stormcell.debugrpc.LogLevelsResponse.subsystems:type_name -> stormcell.debugrpc.Subsystem
+	0,  // 2: stormcell.debugrpc.Debug.Halted:input_type -> stormcell.debugrpc.HaltedRequest
+	3,  // 3: stormcell.debugrpc.Debug.Retry:input_type -> stormcell.debugrpc.RetryRequest
+	5,  // 4: stormcell.debugrpc.Debug.Drop:input_type -> stormcell.debugrpc.DropRequest
+	7,  // 5: stormcell.debugrpc.Debug.LogLevels:input_type -> stormcell.debugrpc.LogLevelsRequest
+	10, // 6: stormcell.debugrpc.Debug.Status:input_type -> stormcell.debugrpc.StatusRequest
+	1,  // 7: stormcell.debugrpc.Debug.Halted:output_type -> stormcell.debugrpc.HaltedResponse
+	4,  // 8: stormcell.debugrpc.Debug.Retry:output_type -> stormcell.debugrpc.RetryResponse
+	6,  // 9: stormcell.debugrpc.Debug.Drop:output_type -> stormcell.debugrpc.DropResponse
+	8,  // 10: stormcell.debugrpc.Debug.LogLevels:output_type -> stormcell.debugrpc.LogLevelsResponse
+	11, // 11: stormcell.debugrpc.Debug.Status:output_type -> stormcell.debugrpc.StatusResponse
+	7,  // [7:12] is the sub-list for method output_type
+	2,  // [2:7] is the sub-list for method input_type
+	2,  // [2:2] is the sub-list for extension type_name
+	2,  // [2:2] is the sub-list for extension extendee
+	0,  // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_messages_debugrpc_debug_proto_init() }
@@ -576,6 +581,7 @@ func file_messages_debugrpc_debug_proto_init() {
 	if File_messages_debugrpc_debug_proto != nil {
 		return
 	}
+	file_messages_debugrpc_status_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

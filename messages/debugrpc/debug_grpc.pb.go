@@ -25,6 +25,7 @@ const (
 	Debug_Retry_FullMethodName     = "/stormcell.debugrpc.Debug/Retry"
 	Debug_Drop_FullMethodName      = "/stormcell.debugrpc.Debug/Drop"
 	Debug_LogLevels_FullMethodName = "/stormcell.debugrpc.Debug/LogLevels"
+	Debug_Status_FullMethodName    = "/stormcell.debugrpc.Debug/Status"
 )
 
 // DebugClient is the client API for Debug service.
@@ -41,6 +42,8 @@ type DebugClient interface {
 	Drop(ctx context.Context, in *DropRequest, opts ...grpc.CallOption) (*DropResponse, error)
 	// LogLevels changes how much the parts of the daemon log, if asked to, and tells how much each does.
 	LogLevels(ctx context.Context, in *LogLevelsRequest, opts ...grpc.CallOption) (*LogLevelsResponse, error)
+	// Status tells what the node does. What cannot be found out in two seconds is left out, and said in unknown.
+	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusResponse, error)
 }
 
 type debugClient struct {
@@ -91,6 +94,16 @@ func (c *debugClient) LogLevels(ctx context.Context, in *LogLevelsRequest, opts 
 	return out, nil
 }
 
+func (c *debugClient) Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StatusResponse)
+	err := c.cc.Invoke(ctx, Debug_Status_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DebugServer is the server API for Debug service.
 // All implementations must embed UnimplementedDebugServer
 // for forward compatibility.
@@ -105,6 +118,8 @@ type DebugServer interface {
 	Drop(context.Context, *DropRequest) (*DropResponse, error)
 	// LogLevels changes how much the parts of the daemon log, if asked to, and tells how much each does.
 	LogLevels(context.Context, *LogLevelsRequest) (*LogLevelsResponse, error)
+	// Status tells what the node does. What cannot be found out in two seconds is left out, and said in unknown.
+	Status(context.Context, *StatusRequest) (*StatusResponse, error)
 	mustEmbedUnimplementedDebugServer()
 }
 
@@ -126,6 +141,9 @@ func (UnimplementedDebugServer) Drop(context.Context, *DropRequest) (*DropRespon
 }
 func (UnimplementedDebugServer) LogLevels(context.Context, *LogLevelsRequest) (*LogLevelsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method LogLevels not implemented")
+}
+func (UnimplementedDebugServer) Status(context.Context, *StatusRequest) (*StatusResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Status not implemented")
 }
 func (UnimplementedDebugServer) mustEmbedUnimplementedDebugServer() {}
 func (UnimplementedDebugServer) testEmbeddedByValue()               {}
@@ -220,6 +238,24 @@ func _Debug_LogLevels_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Debug_Status_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StatusRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DebugServer).Status(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Debug_Status_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DebugServer).Status(ctx, req.(*StatusRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Debug_ServiceDesc is the grpc.ServiceDesc for Debug service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -242,6 +278,10 @@ var Debug_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "LogLevels",
 			Handler:    _Debug_LogLevels_Handler,
+		},
+		{
+			MethodName: "Status",
+			Handler:    _Debug_Status_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -37,6 +37,14 @@ type Chain struct {
 	FallbackFeeRate fees.SatPerKW
 }
 
+// String says for people where the chain comes from.
+func (c Chain) String() string {
+	if c.Backend == Neutrino {
+		return "the embedded light client"
+	}
+	return c.Backend + " at " + c.Server.Address
+}
+
 func chainFlags(fs *pflag.FlagSet) {
 	fs.String("chain", Neutrino, "the `SOURCE` of the chain: neutrino (a light client, needs no server), btcd or bitcoind")
 	fs.Uint32("fallbackfeerate", 10, "`SAT/VB` for transactions while the chain backend has no estimate")

@@ -12,7 +12,12 @@ import (
 )
 
 // fakeActors are halted until they are freed.
-type fakeActors struct{ halted []durable.Halt }
+type fakeActors struct {
+	halted []durable.Halt
+	status durable.Status
+}
+
+func (a *fakeActors) Status() durable.Status { return a.status }
 
 func (a *fakeActors) Halted() []durable.Halt { return a.halted }
 

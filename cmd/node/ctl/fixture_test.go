@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+	"unicode/utf8"
 
 	"github.com/btcsuite/btcd/btcec/v2"
 	"github.com/btcsuite/btcd/btcutil"
@@ -26,6 +28,7 @@ import (
 	"stormcell/cmd/node/fault"
 	"stormcell/cmd/node/levels"
 	"stormcell/cmd/node/rpc"
+	"stormcell/persistence"
 )
 
 // fake is a node that is made up, behind the daemon's real API.
@@ -64,7 +67,8 @@ func newFake(t *testing.T) *fake {
 	s.Activate(rpc.Node{
 		Key: key(1).PubKey(), PeerAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9735},
 		Peers: fakePeers{f}, Channels: fakeChannels{f}, Wallet: fakeWallet{f}, Chain: fakeChain{},
-		Invoices: &f.invoices, Payments: &f.payments, Actors: &f.actors,
+		Invoices: &f.invoices, Payments: &f.payments, Actors: &f.actors, Journal: fakeJournal{},
+		ChainSource: "btcd at 127.0.0.1:18334", Started: time.Now().Add(-90 * time.Minute),
 	})
 	served := make(chan error, 1)
 	go func() { served <- s.Serve() }()
@@ -116,7 +120,7 @@ func (f *fake) ok(t *testing.T, args ...string) string {
 func fits(t *testing.T, text string) {
 	t.Helper()
 	for line := range strings.Lines(text) {
-		require.LessOrEqual(t, len(strings.TrimSuffix(line, "\n")), 80, line)
+		require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), 80, line)
 	}
 }
 
@@ -217,6 +221,18 @@ func (w fakeWallet) Send(_ context.Context, r coins.SendRequest) (chainhash.Hash
 
 func (w fakeWallet) Transactions(context.Context) ([]wallet.Transaction, error) {
 	return w.f.transactions, nil
+}
+
+type fakeJournal struct{}
+
+func (fakeJournal) Stats() persistence.Stats {
+	return persistence.Stats{
+		Commits: 1_234_567, Undurable: 3, LastSync: 3 * time.Millisecond, LastSyncAt: time.Now().Add(-10 * time.Second),
+	}
+}
+
+func (fakeJournal) Space() (persistence.Space, error) {
+	return persistence.Space{Used: 84 << 20, Free: 13 << 30, Floor: 256 << 20}, nil
 }
 
 type fakeChain struct{}

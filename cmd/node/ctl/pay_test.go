@@ -37,6 +37,15 @@ func (f *fakePayments) Pay(_ context.Context, hash [32]byte, want *pb.Request) (
 	return nil, f.err
 }
 
+func (f *fakePayments) Lookup(_ context.Context, hash [32]byte) (*pb.Payment, error) {
+	for _, p := range f.all {
+		if [32]byte(p.Hash) == hash {
+			return p, nil
+		}
+	}
+	return nil, payment.ErrNotFound
+}
+
 func (f *fakePayments) Track(ctx context.Context, _ [32]byte, tell func(*pb.Payment) error) error {
 	for _, p := range f.story {
 		if err := tell(p); err != nil {

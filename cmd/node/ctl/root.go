@@ -59,7 +59,8 @@ counts. The network is signet unless you say otherwise.`,
 	root.SetHelpCommand(helpCommand())
 	root.SetUsageFunc(showUsage)
 	root.AddCommand(
-		playgroundCommand(), startCommand(), stopCommand(), stateCommand(), infoCommand(), debugCommand(),
+		playgroundCommand(), startCommand(), stopCommand(), stateCommand(), infoCommand(), statusCommand(), logLevelCommand(),
+		debugCommand(),
 		createCommand(), unlockCommand(), newAddressCommand(), balanceCommand(), coinsCommand(), transactionsCommand(), sendCommand(),
 		connectCommand(), peersCommand(), disconnectCommand(),
 		openChannelCommand(), channelsCommand(), pendingCommand(), closeCommand(), closedCommand(),

@@ -10,6 +10,8 @@ import (
 	"os"
 	"time"
 
+	sd "github.com/coreos/go-systemd/v22/daemon"
+
 	"stormcell/actors/durable"
 	"stormcell/actors/node"
 	"stormcell/chain/keys"
@@ -22,8 +24,10 @@ import (
 	"stormcell/persistence"
 )
 
-// stopLimit is how long stopping may take, all together, and callLimit what calls under way get of it.
+// How long stopping may take, all together: after stopLimit nothing is waited for that can be told so, after hardLimit nothing at
+// all. callLimit is what calls under way get of it.
 const (
+	hardLimit = 5 * time.Second
 	stopLimit = 4500 * time.Millisecond
 	callLimit = time.Second
 )
@@ -31,6 +35,7 @@ const (
 // daemon is a running process.
 type daemon struct {
 	config  config.Daemon
+	started time.Time
 	log     *slog.Logger
 	journal *persistence.Badger
 	server  *rpc.Server
@@ -43,20 +48,40 @@ type daemon struct {
 	failed   chan error // something that the daemon cannot be without has ended
 }
 
-// Run runs the daemon until the context ends or a client stops it. Its errors are faults.
-func Run(ctx context.Context, c config.Daemon, stderr *os.File) (err error) {
+// Run runs the daemon until the context ends or a client stops it. Then it returns within hardLimit, whatever hangs: the process
+// may be killed at any moment, and so may end at any. Its errors are faults.
+func Run(ctx context.Context, c config.Daemon, stderr *os.File) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, stop, c, stderr) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(hardLimit):
+		return fault.New(fault.Failed, fmt.Errorf("not stopped within %s, not waited for any longer", hardLimit),
+			"What was acknowledged is in the journal, and the next start goes on from there.")
+	}
+}
+
+// run is Run without a limit. It calls stop when it begins to stop.
+func run(ctx context.Context, stop func(), c config.Daemon, stderr *os.File) (err error) {
 	if err := claim(c.Common); err != nil {
 		return err
 	}
 	log, closeLog := newLog(c, stderr)
 	defer closeLog()
-	d := &daemon{config: c, log: log, unlocked: make(chan wallet.Seed, 1), failed: make(chan error, 4)}
+	d := &daemon{config: c, started: time.Now(), log: log, unlocked: make(chan wallet.Seed, 1), failed: make(chan error, 4)}
 	if d.journal, err = openJournal(c, log); err != nil {
 		return err
 	}
 	defer func() {
+		stop()
 		if stopped := d.close(); err == nil {
 			err = stopped
 		}
@@ -107,6 +132,7 @@ func (d *daemon) invite() {
 	if !d.server.HasWallet() {
 		next = "stormcell create"
 	}
+	notify(d.log, sd.SdNotifyReady)
 	d.log.Info("waiting for the wallet to be unlocked", "rpc", d.server.Addr().String(), "run", next)
 }
 
@@ -116,7 +142,10 @@ func (d *daemon) watch(ctx context.Context) error {
 	for {
 		select {
 		case s := <-unlocked:
-			if err := d.start(ctx, s); err != nil {
+			if err := d.start(ctx, s); err != nil && ctx.Err() != nil {
+				d.log.Info("stopping before the node has started", "error", err)
+				return nil
+			} else if err != nil {
 				return err
 			}
 			unlocked, dead = nil, d.node.Kernel.Dead()
@@ -160,10 +189,10 @@ func (d *daemon) start(ctx context.Context, s wallet.Seed) error {
 	d.chain.connect(d.node, d.fail)
 	d.metrics.add(d.node.Kernel)
 	d.server.Activate(rpc.Node{
-		Key: signer.NodeKey(), SignMessage: signer.SignMessage,
-		PeerAddr: d.node.PeerAddr(), Features: node.Features(), Peers: d.node.Peers,
+		Key: signer.NodeKey(), SignMessage: signer.SignMessage, PeerAddr: d.node.PeerAddr(), Features: node.Features(), Peers: d.node.Peers,
 		Channels: d.node.Channels(), Wallet: d.node.Wallet(), Chain: d.node, Invoices: d.node.Invoices(),
-		Payments: d.node.Payments(), Actors: d.node.Kernel,
+		Payments: d.node.Payments(), Actors: d.node.Kernel, Journal: d.journal, ChainSource: d.config.Chain.String(),
+		Started: d.started,
 	})
 	d.log.Info("running", "node", fmt.Sprintf("%x", signer.NodeKey().SerializeCompressed()), "listen", d.node.PeerAddr().String())
 	return nil
@@ -182,6 +211,7 @@ func (d *daemon) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
 	defer cancel()
 	began := time.Now()
+	notify(d.log, sd.SdNotifyStopping)
 	var err error
 	if d.server != nil {
 		removeAddress(d.config.Common)

@@ -42,7 +42,7 @@ type Subsystem struct {
 // Subsystems are all of them, by name.
 func Subsystems() []Subsystem {
 	return []Subsystem{
-		{node.LogActors, "the kernel: failures and restarts of actors, and with trace every step of each"},
+		{node.LogActors, "what actors fail on, restarts; with trace all they do"},
 		{node.LogChannels, "channels"},
 		{node.LogInvoices, "incoming payments"},
 		{Journal, "the journal, and the database below it"},

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"net"
+	"time"
 
 	"github.com/btcsuite/btcd/btcec/v2"
 	"github.com/btcsuite/btcd/btcutil"
@@ -20,6 +21,7 @@ import (
 	chainwallet "stormcell/chain/wallet"
 	paymentpb "stormcell/messages/payment"
 	"stormcell/peer/wire"
+	"stormcell/persistence"
 )
 
 // Node is a running node as clients see it. All must be set.
@@ -38,10 +40,22 @@ type Node struct {
 	Invoices Invoices
 	Payments Payments
 	Actors   Actors
+	Journal  Journal
+	// ChainSource says for people where the chain comes from.
+	ChainSource string
+	// Started is when the process was.
+	Started time.Time
+}
+
+// Journal is the node's log; persistence.Badger says what the methods do.
+type Journal interface {
+	Stats() persistence.Stats
+	Space() (persistence.Space, error)
 }
 
 // Actors are what the node is built of; durable.Kernel says what the methods do.
 type Actors interface {
+	Status() durable.Status
 	Halted() []durable.Halt
 	Retry(durable.Address) error
 	DropMessage(durable.Address) error
@@ -90,6 +104,7 @@ type Payments interface {
 	TrackAll(ctx context.Context, f func(*paymentpb.Payment) error) error
 	Abort(ctx context.Context, hash [32]byte) error
 	Delete(ctx context.Context, hash [32]byte, failedAttemptsOnly bool) error
+	Lookup(ctx context.Context, hash [32]byte) (*paymentpb.Payment, error)
 	List(ctx context.Context, sel payment.Selection) ([]*paymentpb.Payment, error)
 	Count(ctx context.Context, wanted func(*paymentpb.Listed) bool) (uint64, error)
 }

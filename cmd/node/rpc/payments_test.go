@@ -45,6 +45,15 @@ func (f *fakePayments) Pay(ctx context.Context, hash [32]byte, want *pb.Request)
 	return nil, errors.Join(f.err, ctx.Err())
 }
 
+func (f *fakePayments) Lookup(_ context.Context, hash [32]byte) (*pb.Payment, error) {
+	for _, p := range f.all {
+		if [32]byte(p.Hash) == hash {
+			return p, nil
+		}
+	}
+	return nil, payment.ErrNotFound
+}
+
 func (f *fakePayments) Track(ctx context.Context, _ [32]byte, tell func(*pb.Payment) error) error {
 	return f.TrackAll(ctx, tell)
 }

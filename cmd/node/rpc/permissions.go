@@ -1,9 +1,6 @@
 package rpc
 
 import (
-	"fmt"
-	"slices"
-
 	"stormcell/messages/debugrpc"
 	"stormcell/messages/lnrpc"
 	"stormcell/messages/lnrpc/invoicesrpc"
@@ -33,6 +30,8 @@ const (
 	writeMacaroon permission = "macaroon:write"
 	bakeMacaroon  permission = "macaroon:generate"
 	readSigner    permission = "signer:read"
+
+	generateSigner permission = "signer:generate"
 )
 
 // needed are the permissions for each method, lnd's but for what lnd does not have. A method that is not here cannot be called.
@@ -97,9 +96,10 @@ var needed = map[string][]permission{
 	debugrpc.Debug_Retry_FullMethodName:     {writeInfo},
 	debugrpc.Debug_Drop_FullMethodName:      {writeInfo},
 	debugrpc.Debug_LogLevels_FullMethodName: {writeInfo},
+	debugrpc.Debug_Status_FullMethodName:    {readInfo, readOffchain, readPeers},
 }
 
-// role is who a macaroon was made for. The macaroons of lnd with these names allow the same.
+// role is who a macaroon of the daemon's own is for. The macaroons of lnd with these names allow the same.
 type role string
 
 const (
@@ -108,27 +108,15 @@ const (
 	invoice  role = "invoice"
 )
 
-// allowed are the permissions of the roles that do not have all.
+// allowed are the permissions of the roles. The admin's are all that any method needs.
 var allowed = map[role][]permission{
+	admin: {
+		readOnchain, readOffchain, readAddress, readMessage, readPeers, readInfo, readInvoices, readSigner, readMacaroon,
+		writeOnchain, writeOffchain, writeAddress, writeMessage, writePeers, writeInfo, writeInvoices, generateSigner,
+		bakeMacaroon, writeMacaroon,
+	},
 	readonly: {
 		readOnchain, readOffchain, readAddress, readMessage, readPeers, readInfo, readInvoices, readSigner, readMacaroon,
 	},
 	invoice: {readInvoices, writeInvoices, readAddress, writeAddress, readOnchain},
-}
-
-// permits tells why a role may not call a method.
-func (r role) permits(method string) error {
-	permissions, known := needed[method]
-	if !known {
-		return fmt.Errorf("nothing is known of the permissions that %s needs", method)
-	}
-	if r == admin {
-		return nil
-	}
-	for _, p := range permissions {
-		if !slices.Contains(allowed[r], p) {
-			return fmt.Errorf("permission denied: the %s macaroon does not allow %s", r, p)
-		}
-	}
-	return nil
 }
