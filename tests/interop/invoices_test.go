@@ -39,6 +39,9 @@ func TestInvoices(t *testing.T) {
 		p.payNobody(from, to)
 		p.payTooLate(at, from, to)
 		p.payTooLittle(at, from, to)
+		p.payMore(at, from, to)
+		p.payTooMuch(at, from, to)
+		p.payAny(at, from, to)
 	}
 }
 
@@ -157,6 +160,7 @@ func (p *pair) payTooLate(at wire.OutPoint, from, to *node.Lightning) {
 	require.NoError(p.t, err)
 	expired := time.Now().Add((lasts + 1) * time.Second)
 	require.Eventually(p.t, func() bool { return time.Now().After(expired) }, patience, 100*time.Millisecond)
+	p.requireInvoice(to, invoice.RHash, lnrpc.Invoice_CANCELED)
 	p.payInVain(at, from, p.request(from, to, invoice.RHash, invoice.PaymentAddr, asked))
 }
 
@@ -169,15 +173,82 @@ func (p *pair) payTooLittle(at wire.OutPoint, from, to *node.Lightning) {
 	p.requireInvoice(to, invoice.RHash, lnrpc.Invoice_OPEN)
 }
 
+// payMore pays up to twice what an invoice asks for, which payers may to hide the amount (BOLT 4, "Failure Messages").
+func (p *pair) payMore(at wire.OutPoint, from, to *node.Lightning) {
+	p.t.Helper()
+	invoice, err := to.Invoice(asked)
+	require.NoError(p.t, err)
+	p.payFreely(at, from, to, p.request(from, to, invoice.RHash, invoice.PaymentAddr, 2*asked), 2*asked)
+}
+
+// payTooMuch pays more than that, which lnd takes all the same.
+func (p *pair) payTooMuch(at wire.OutPoint, from, to *node.Lightning) {
+	p.t.Helper()
+	invoice, err := to.Invoice(asked)
+	require.NoError(p.t, err)
+	request := p.request(from, to, invoice.RHash, invoice.PaymentAddr, 2*asked+1)
+	if to.IsLnd() {
+		p.payFreely(at, from, to, request, 2*asked+1)
+		return
+	}
+	p.payInVain(at, from, request)
+	p.requireInvoice(to, invoice.RHash, lnrpc.Invoice_OPEN)
+}
+
+// payAny pays an invoice that leaves the amount to the payer.
+func (p *pair) payAny(at wire.OutPoint, from, to *node.Lightning) {
+	p.t.Helper()
+	invoice, err := to.Invoice(0)
+	require.NoError(p.t, err)
+	p.payFreely(at, from, to, &routerrpc.SendPaymentRequest{PaymentRequest: invoice.PaymentRequest, AmtMsat: int64(asked)}, asked)
+}
+
+// payFreely pays an amount that is not the one of the invoice, and sees it arrive.
+func (p *pair) payFreely(
+	at wire.OutPoint, from, to *node.Lightning, request *routerrpc.SendPaymentRequest, amount lnwire.MilliSatoshi,
+) {
+	p.t.Helper()
+	var payment *lnrpc.Payment
+	require.Equal(p.t, amount, p.moved(at, from, func() {
+		var err error
+		payment, err = from.Pay(request)
+		require.NoError(p.t, err)
+		require.Equal(p.t, lnrpc.Payment_SUCCEEDED, payment.Status, "%s: %v", from, payment)
+	}))
+	hash, err := hex.DecodeString(payment.PaymentHash)
+	require.NoError(p.t, err)
+	p.requireInvoice(to, hash, lnrpc.Invoice_SETTLED)
+	invoice, err := to.LookupInvoice(to.Context(), &lnrpc.PaymentHash{RHash: hash})
+	require.NoError(p.t, err)
+	require.Equal(p.t, int64(amount), invoice.AmtPaidMsat)
+	require.Equal(p.t, int64(amount), payment.ValueMsat)
+}
+
 // payInVain pays what the payee refuses.
 func (p *pair) payInVain(at wire.OutPoint, from *node.Lightning, request *routerrpc.SendPaymentRequest) {
 	p.t.Helper()
 	require.Zero(p.t, p.moved(at, from, func() {
 		payment, err := from.Pay(request)
 		require.NoError(p.t, err)
-		require.Equal(p.t, lnrpc.Payment_FAILED, payment.Status)
-		require.Equal(p.t, incorrect, payment.FailureReason, "%s: %v", from, payment)
+		p.requireRefused(from, payment)
 	}))
+}
+
+// requireRefused requires that the payee has said, and the payer has understood, that it does not know of such a payment.
+func (p *pair) requireRefused(from *node.Lightning, payment *lnrpc.Payment) {
+	p.t.Helper()
+	require.Equal(p.t, lnrpc.Payment_FAILED, payment.Status, "%s: %v", from, payment)
+	require.Equal(p.t, incorrect, payment.FailureReason, "%s: %v", from, payment)
+	require.Len(p.t, payment.Htlcs, 1)
+	said := payment.Htlcs[0].GetFailure()
+	require.Equal(p.t, lnrpc.Failure_INCORRECT_OR_UNKNOWN_PAYMENT_DETAILS, said.GetCode(), "%s: %v", from, payment)
+	require.Equal(p.t, uint32(1), said.GetFailureSourceIndex())
+	if !from.IsLnd() { // which does not show it
+		require.Equal(p.t, uint64(payment.ValueMsat), said.GetHtlcMsat(), "%s: %v", from, payment)
+	}
+	info, err := from.GetInfo(from.Context(), &lnrpc.GetInfoRequest{})
+	require.NoError(p.t, err)
+	require.Equal(p.t, info.BlockHeight, said.GetHeight())
 }
 
 // request is for a payment of which no invoice says how it is to be made. Without a payment secret it has none.

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,6 +47,62 @@ func TestPayments(t *testing.T) {
 			p.changeFee(at)
 		}
 	})
+}
+
+// TestFiveHundredAtOnce: more payments at once than a channel has room for, in each direction. What finds no room fails saying
+// so, and is paid when it is tried again.
+func TestFiveHundredAtOnce(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	at := p.open(p.ours, p.other)
+	const many, amount = 500, asked / 10
+	for _, from := range []*node.Lightning{p.ours, p.other} {
+		to := p.peerOf(from)
+		require.Equal(t, many*amount, p.moved(at, from, func() { p.payUntilAllArePaid(from, to, many, amount) }))
+		paid, made := from.Payments(), to.Invoices()
+		for hash, payment := range paid {
+			require.Equal(t, lnrpc.Payment_SUCCEEDED, payment.Status)
+			require.Equal(t, lnrpc.Invoice_SETTLED, made[hash])
+		}
+		require.Len(t, paid, many)
+	}
+}
+
+// payUntilAllArePaid pays n invoices at once, and again those for which there was no room.
+func (p *pair) payUntilAllArePaid(from, to *node.Lightning, n int, amount lnwire.MilliSatoshi) {
+	p.t.Helper()
+	var invoices []*lnrpc.AddInvoiceResponse
+	for range n {
+		invoice, err := to.Invoice(amount)
+		require.NoError(p.t, err)
+		invoices = append(invoices, invoice)
+	}
+	var paying sync.WaitGroup
+	var again atomic.Int64
+	for _, invoice := range invoices {
+		paying.Go(func() {
+			for p.t.Context().Err() == nil {
+				payment, err := from.Pay(&routerrpc.SendPaymentRequest{PaymentRequest: invoice.PaymentRequest})
+				if err != nil {
+					p.t.Errorf("%s pays: %v", from, err)
+					return
+				}
+				if payment.Status == lnrpc.Payment_SUCCEEDED {
+					return
+				}
+				switch payment.FailureReason {
+				case lnrpc.PaymentFailureReason_FAILURE_REASON_INSUFFICIENT_BALANCE, lnrpc.PaymentFailureReason_FAILURE_REASON_NO_ROUTE:
+					again.Add(1)
+				default:
+					p.t.Errorf("%s pays: %v", from, payment)
+					return
+				}
+			}
+		})
+	}
+	paying.Wait()
+	require.False(p.t, p.t.Failed())
+	p.t.Logf("%d payments by %s, %d of them tried again", n, from, again.Load())
 }
 
 // amountOf gives payments of all sizes from lnd's least on, some of them without an output on a commitment.
@@ -110,8 +167,7 @@ func (p *pair) payNobody(from, to *node.Lightning) {
 	request := p.request(from, to, random32(), random32(), 1_234_567)
 	payment, err := from.Pay(request)
 	require.NoError(p.t, err)
-	require.Equal(p.t, lnrpc.Payment_FAILED, payment.Status)
-	require.Equal(p.t, incorrect, payment.FailureReason, "%s", from)
+	p.requireRefused(from, payment)
 }
 
 // misdirect lets lnd send us an onion for another node: we cannot read it, and say so by update_fail_malformed_htlc.

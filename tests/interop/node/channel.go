@@ -19,11 +19,21 @@ import (
 // OpenTo opens a channel and returns when its funding transaction is on its way.
 func (l *Lightning) OpenTo(to *Lightning, capacity, push btcutil.Amount) wire.OutPoint {
 	l.t.Helper()
+	return l.openWith(to, &lnrpc.OpenChannelRequest{LocalFundingAmount: int64(capacity), PushSat: int64(push)})
+}
+
+// OpenPrivatelyTo opens a channel that is not announced.
+func (l *Lightning) OpenPrivatelyTo(to *Lightning, capacity btcutil.Amount) wire.OutPoint {
+	l.t.Helper()
+	return l.openWith(to, &lnrpc.OpenChannelRequest{LocalFundingAmount: int64(capacity), Private: true})
+}
+
+func (l *Lightning) openWith(to *Lightning, want *lnrpc.OpenChannelRequest) wire.OutPoint {
+	l.t.Helper()
 	key, err := hex.DecodeString(to.Key)
 	require.NoError(l.t, err)
-	point, err := l.OpenChannelSync(l.Context(), &lnrpc.OpenChannelRequest{
-		NodePubkey: key, LocalFundingAmount: int64(capacity), PushSat: int64(push), SatPerVbyte: 5,
-	})
+	want.NodePubkey, want.SatPerVbyte = key, 5
+	point, err := l.OpenChannelSync(l.Context(), want)
 	require.NoError(l.t, err, "%s opens a channel", l)
 	txid, err := lnrpc.GetChanPointFundingTxid(point)
 	require.NoError(l.t, err)
