@@ -2,16 +2,16 @@ package rpc
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
-	"net"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"stormcell/messages/lnrpc"
@@ -100,22 +100,27 @@ func isOpenToAll(service string) bool {
 	return service == lnrpc.State_ServiceDesc.ServiceName || service == lnrpc.WalletUnlocker_ServiceDesc.ServiceName
 }
 
+// RefusesMacaroon tells whether an answer is about the macaroon itself: its code, which is lnd's, does not tell.
+func RefusesMacaroon(text string) bool {
+	return slices.ContainsFunc([]string{
+		"expected 1 macaroon", "the macaroon ", "unknown macaroon", "invalid ID", "cannot retrieve macaroon", "verification failed",
+		"caveat ",
+	}, func(prefix string) bool { return strings.HasPrefix(text, prefix) })
+}
+
+// authorize tells why the caller's macaroon does not allow a method. As lnd's, the answers have the code Unknown.
 func (s *Server) authorize(ctx context.Context, method string) error {
 	md, _ := metadata.FromIncomingContext(ctx)
 	tokens := md.Get("macaroon")
 	if len(tokens) != 1 {
-		return status.Errorf(codes.Unauthenticated, "expected 1 macaroon, got %d", len(tokens))
+		return status.Errorf(codes.Unknown, "expected 1 macaroon, got %d", len(tokens))
 	}
-	var from net.Addr
-	if p, ok := peer.FromContext(ctx); ok {
-		from = p.Addr
-	}
-	caller, err := s.macaroons.check(tokens[0], from, time.Now())
+	serialized, err := hex.DecodeString(tokens[0])
 	if err != nil {
-		return status.Errorf(codes.Unauthenticated, "verification failed: %v", err)
+		return status.Error(codes.Unknown, "the macaroon is not in hexadecimal digits")
 	}
-	if err := caller.permits(method); err != nil {
-		return status.Error(codes.PermissionDenied, err.Error())
+	if err := s.macaroons.check(ctx, serialized, needed[method], method); err != nil {
+		return status.Error(codes.Unknown, err.Error())
 	}
 	return nil
 }
