@@ -3,7 +3,7 @@
 SEEDS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help run clean test race lint interop sim bench generate
+.PHONY: help run clean test newcomer race lint interop sim bench generate
 
 help: ## list these targets
 	@awk -F ': ## ' '/^[a-z]+: ## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ test: ## lint and run every test that needs no lnd and no bitcoind
 	@$(MAKE) --no-print-directory lint
 	go test ./...
 
+newcomer: ## clone the last commit into an empty folder and do there what README says, test included, with an empty cache
+	STORMCELL_NEWCOMER=1 go test ./tests/newcomer -count=1 -v -timeout 60m
+
 race: ## run the tests of the kernel and the journal under the race detector
 	go test -race ./actors/durable/... ./persistence/...
 
@@ -35,7 +38,7 @@ interop: ## run the tests against other programs, which are built from their Go 
 	cd tests/interop && go vet ./... && go test ./... -count=1 -timeout 40m
 
 sim: ## simulate SEEDS=1000 seeds, from FIRST=0 on; a failure prints the command that replays it
-	SEEDS=$(SEEDS) go test ./tests/sim -run '^Test(Sim|Peers|Channels|Payments|Pair|Coins|Invoices)$$' -count=1 -v -timeout 60m
+	SEEDS=$(SEEDS) go test ./tests/sim -run '^Test(Sim|Peers|Channels|Payments|Mesh|Coins|Invoices)$$' -count=1 -v -timeout 60m
 
 bench: ## measure the journal, the kernel and a channel beside the bare libraries, then payments beside lnd (BENCH="-d 2s" for less)
 	go run ./tests/bench

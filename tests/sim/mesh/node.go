@@ -1,4 +1,4 @@
-package pair
+package mesh
 
 import (
 	"bytes"
@@ -22,15 +22,14 @@ import (
 	"stormcell/chain/keys"
 	channelpb "stormcell/messages/channel"
 	invoicepb "stormcell/messages/invoice"
-	"stormcell/peer/wire"
 )
 
 // wallet provides funding transactions.
 const wallet durable.Address = "wallet/main"
 
-// node is one of the two: a sim.Process.
+// node is one of them: a sim.Process.
 type node struct {
-	*Pair
+	*Mesh
 	i       int
 	signer  keys.Signer
 	kernel  *durable.Kernel
@@ -39,7 +38,7 @@ type node struct {
 	read    reader // once all is at rest
 }
 
-func newNode(p *Pair, i int) *node {
+func newNode(w *Mesh, i int) *node {
 	secret := sha256.Sum256([]byte{byte(i)})
 	master, err := hdkeychain.NewMaster(secret[:], &chaincfg.RegressionNetParams)
 	if err != nil {
@@ -49,12 +48,10 @@ func newNode(p *Pair, i int) *node {
 	if err != nil {
 		panic(err)
 	}
-	return &node{Pair: p, i: i, signer: signer, phases: map[durable.Address]channelpb.Phase{}}
+	return &node{Mesh: w, i: i, signer: signer, phases: map[durable.Address]channelpb.Phase{}}
 }
 
 func (n *node) id() [33]byte { return [33]byte(n.signer.NodeKey().SerializeCompressed()) }
-
-func (n *node) other() *node { return n.nodes[1-n.i] }
 
 // closeScript is where a node's funds go.
 func closeScript(i int) []byte {
@@ -71,6 +68,8 @@ func (n *node) Register(k *durable.Kernel) error {
 	clear(n.phases)
 	channels := channel.Kind()
 	channels.SnapshotEvery = 8
+	policy := invoice.DefaultPolicy()
+	policy.Keysend = true
 	return errors.Join(
 		durable.Register(k, channels, &channel.Core{
 			Signer: n.signer, Policy: channel.DefaultPolicy(), Registry: registry.Address,
@@ -82,7 +81,7 @@ func (n *node) Register(k *durable.Kernel) error {
 		durable.Register(k, registry.Kind(), registry.Core{Limits: registry.DefaultLimits()}),
 		durable.Register(k, invoice.Kind(), invoice.Core{
 			Network: &chaincfg.RegressionNetParams, ECDH: n.signer.ECDH, SignInvoice: n.signer.SignInvoice,
-			Height: func() uint32 { return height }, Policy: invoice.DefaultPolicy(),
+			Height: func() uint32 { return height }, Policy: policy,
 		}),
 		durable.Register(k, payment.Kind(), payment.Core{}),
 		durable.Register(k, payment.ShardKind(), payment.ShardCore{}),
@@ -92,10 +91,11 @@ func (n *node) Register(k *durable.Kernel) error {
 
 // Started implements sim.Process.
 func (n *node) Started() {
-	if n.other().kernel == nil {
-		return
+	for _, l := range n.lanes {
+		if slices.Contains(l.ends[:], n) && l.other(n).kernel != nil {
+			l.connect()
+		}
 	}
-	n.connect()
 	for _, d := range n.deals {
 		for _, q := range slices.Clone(d.waits) {
 			if q.at == n {
@@ -109,29 +109,38 @@ func (n *node) Started() {
 func (n *node) tell(to durable.Address, body any) { _ = n.kernel.Tell(to, 0, body) }
 
 // Victims implements sim.Process.
-func (n *node) Victims() []durable.Address { return []durable.Address{channelAt(n.slots[0])} }
+func (n *node) Victims() []durable.Address { return []durable.Address{channelAt(n.first().slots[0])} }
 
 // Poison implements sim.Process: no message at all is more than a channel can bear.
-func (n *node) Poison() any { return channel.Received{Link: n.link} }
+func (n *node) Poison() any { return channel.Received{Link: n.first().link} }
+
+// first is the first lane of the node.
+func (n *node) first() *lane {
+	return n.lanes[slices.IndexFunc(n.lanes, func(l *lane) bool { return slices.Contains(l.ends[:], n) })]
+}
 
 // Release implements durable.World.
 func (n *node) Release(from durable.Address, session uint64, e durable.Effect) {
 	switch e := e.(type) {
 	case channel.SendWire:
-		n.carry(from, e)
-	case channel.Hangup:
-		if errors.Is(e.Reason, channel.ErrNotRevoked) { // the clock may leap before messages arrive
-			if e.Link == n.link {
-				n.connect()
-			}
-			return
+		if l, _ := n.laneOf(from); l != nil {
+			l.carry(n, from, e)
 		}
-		n.fail("node %d hangs up: %v", n.i, e.Reason)
+	case channel.Hangup:
+		l, _ := n.laneOf(from)
+		switch {
+		case l == nil:
+		case !errors.Is(e.Reason, channel.ErrNotRevoked):
+			n.fail("node %d hangs up: %v", n.i, e.Reason)
+		case e.Link == l.link: // the clock may leap before messages arrive
+			l.connect()
+		}
 	case channel.Publish:
-		if n.i == 0 { // the other only publishes what closes a channel that was never funded
+		// The accepter only publishes what closes a channel that was never funded.
+		if l, _ := n.laneOf(from); l != nil && n == l.ends[0] {
 			n.funding[from] = e.Tx
 			n.confirm(from)
-			n.other().confirm(from)
+			l.other(n).confirm(from)
 		}
 	case channel.WatchFunding:
 		n.confirm(from)
@@ -143,7 +152,7 @@ func (n *node) Release(from durable.Address, session uint64, e durable.Effect) {
 		if e.On {
 			_ = n.kernel.Tell(from, session, invoice.Height{Height: height})
 		}
-	case channel.Changed, payment.Changed, invoice.Changed, durable.Refused:
+	case payment.Changed, invoice.Changed, channel.Changed, durable.Refused:
 	default:
 		n.fail("node %d: %s releases an unknown %T", n.i, from, e)
 	}
@@ -156,40 +165,20 @@ func (n *node) confirm(addr durable.Address) {
 	}
 }
 
-// carry brings a message to the other side, if that connection is still there.
-func (n *node) carry(from durable.Address, e channel.SendWire) {
-	if e.Link != n.link || !n.connected {
-		return
-	}
-	data, err := wire.Encode(e.Message)
-	if err != nil {
-		n.fail("node %d sends %T: %w", n.i, e.Message, err)
-		return
-	}
-	m, err := wire.Decode(data)
-	switch m := m.(type) {
-	case nil:
-		n.fail("node %d sends %T: %w", n.i, e.Message, err)
-	case *wire.Warning:
-		n.fail("node %d warns: %s", n.i, m.Data)
-	case *wire.OpenChannel:
-		index := m.PendingChannelID[0]
-		n.other().tell(from, channel.Incoming{
-			Peer: n.id(), Link: n.link, KeyIndex: uint32(index), CloseScript: closeScript(1 - n.i), Height: height, Message: m,
-		})
-	default:
-		n.other().tell(from, channel.Received{Link: n.link, Message: m})
-	}
-}
-
-// find asks the channels what they can take, and the router.
+// find asks the channels with the payee what they can take, and the router.
 func (n *node) find(from durable.Address, session uint64, e payment.FindRoutes) {
+	var l *lane
+	for _, peer := range n.nodes {
+		if peer.id() == e.Query.Payee {
+			l = n.between(n, peer)
+		}
+	}
 	var open []router.Channel
-	left := len(n.slots)
+	left := len(l.slots)
 	answered := func(index uint32, figures any) {
 		if b, ok := figures.(channel.Balances); ok && b.Room.Sendable > 0 {
 			open = append(open, router.Channel{
-				Address: channelAt(index), Peer: n.other().id(), Scid: uint64(index), Minimum: 1,
+				Address: channelAt(index), Peer: e.Query.Payee, Scid: uint64(index), Minimum: 1,
 				Sendable: b.Room.Sendable, HTLCs: b.Room.HTLCs, PerHTLC: b.Room.PerHTLC,
 			})
 		}
@@ -198,7 +187,7 @@ func (n *node) find(from durable.Address, session uint64, e payment.FindRoutes) 
 			_ = n.kernel.Tell(from, session, payment.Found{Round: e.Round, Routes: routes, Err: err})
 		}
 	}
-	for _, index := range slices.Clone(n.slots) {
+	for _, index := range slices.Clone(l.slots) {
 		err := n.kernel.AskFunc(channelAt(index), channel.Figures{}, false, func(body any, _ error) { answered(index, body) })
 		if err != nil {
 			answered(index, nil)
@@ -223,8 +212,9 @@ func (n *node) gather(from durable.Address, session uint64, e payment.Gather) {
 
 // Ended implements durable.World: the connection goes with a channel's incarnation.
 func (n *node) Ended(addr durable.Address, _ uint64) {
-	if addr.Kind() == channel.Name && n.phases[addr] != channelpb.Phase_ABANDONED && n.phases[addr] != channelpb.Phase_NOWHERE {
-		n.connect()
+	phase := n.phases[addr]
+	if l, _ := n.laneOf(addr); l != nil && phase != channelpb.Phase_ABANDONED && phase != channelpb.Phase_NOWHERE {
+		l.connect()
 	}
 }
 
@@ -241,12 +231,8 @@ func (n *node) Observe(addr durable.Address, snapshot proto.Message) {
 	n.phases[addr] = s.GetPhase()
 	switch s.GetPhase() {
 	case channelpb.Phase_ABANDONED:
-		if n.i == 0 && before != channelpb.Phase_ABANDONED {
-			for _, index := range n.slots {
-				if channelAt(index) == addr {
-					n.replace(index)
-				}
-			}
+		if l, slot := n.laneOf(addr); l != nil && n == l.ends[0] && before != channelpb.Phase_ABANDONED {
+			l.replace(l.slots[slot])
 		}
 	case channelpb.Phase_CLOSING:
 		if n.funding[addr] != nil { // else the opener gave up the opening
@@ -264,13 +250,13 @@ func (n *node) tellSecret(made *invoicepb.Invoice) {
 	}
 }
 
-// Quiet implements sim.Process: when the second node is at rest too, both nodes' books are held together.
-func (n *node) Quiet(read func(durable.Address) (proto.Message, error)) error {
+// Quiet implements sim.Process: when the last node is at rest too, all nodes' books are held together.
+func (n *node) Quiet(read reader) error {
 	n.read = read
-	if n.i == 0 {
+	if n.i < len(n.nodes)-1 {
 		return nil
 	}
-	return n.balance([2]reader{n.other().read, read})
+	return n.balance()
 }
 
 // wallets is the core of a wallet that pays for every channel.
