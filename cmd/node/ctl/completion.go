@@ -160,7 +160,7 @@ var flagValues = map[string][]string{
 
 // Flags that take a path; all others complete no files.
 var (
-	fileFlags   = []string{"passphrase-file", "words-out", "macaroon", "tlscert", "btcd.rpccert", "bitcoind.rpccookie"}
+	fileFlags   = []string{"passphrase-file", "words-out", "macaroon", "tlscert", "btcd.rpccert", "bitcoind.rpccookie", "save-to"}
 	folderFlags = []string{"datadir", "dir"}
 )
 

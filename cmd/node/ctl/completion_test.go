@@ -59,7 +59,7 @@ func TestCompletesCommandsAndFlags(t *testing.T) {
 		require.Equal(t, strings.Fields(want), append([]string{}, values...), typed)
 		require.False(t, files, typed)
 	}
-	for _, typed := range []string{"create --words-out=", "unlock --passphrase-file=", "getinfo --macaroon="} {
+	for _, typed := range []string{"create --words-out=", "unlock --passphrase-file=", "getinfo --macaroon=", "bakemacaroon --save-to="} {
 		_, files := completes(t, strings.Split(typed, " ")...)
 		require.True(t, files, typed)
 	}

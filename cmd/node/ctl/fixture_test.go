@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/btcsuite/btcd/btcec/v2"
+	"github.com/btcsuite/btcd/btcec/v2/ecdsa"
 	"github.com/btcsuite/btcd/btcutil"
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/btcsuite/btcd/txscript"
@@ -65,7 +66,7 @@ func newFake(t *testing.T) *fake {
 	require.NoError(t, err)
 	f.server = s.Addr().String()
 	s.Activate(rpc.Node{
-		Key: key(1).PubKey(), PeerAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9735},
+		Key: key(1).PubKey(), SignMessage: signMessage, PeerAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9735},
 		Peers: fakePeers{f}, Channels: fakeChannels{f}, Wallet: fakeWallet{f}, Chain: fakeChain{},
 		Invoices: &f.invoices, Payments: &f.payments, Actors: &f.actors, Journal: fakeJournal{},
 		ChainSource: "btcd at 127.0.0.1:18334", Started: time.Now().Add(-90 * time.Minute),
@@ -84,6 +85,11 @@ func newFake(t *testing.T) *fake {
 func key(n byte) *btcec.PrivateKey {
 	k, _ := btcec.PrivKeyFromBytes([]byte{n})
 	return k
+}
+
+// signMessage is as the node's signer does it.
+func signMessage(text []byte) ([]byte, error) {
+	return ecdsa.SignCompact(key(1), chainhash.DoubleHashB(append([]byte("Lightning Signed Message:"), text...)), true), nil
 }
 
 func nodeOf(n byte) [33]byte { return [33]byte(key(n).PubKey().SerializeCompressed()) }

@@ -3,6 +3,7 @@ package ctl
 import (
 	"bytes"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -46,13 +47,16 @@ func TestHelpOfEveryCommand(t *testing.T) {
 	})
 }
 
+// quoted is an argument with spaces.
+var quoted = regexp.MustCompile(`"[^"]*"`)
+
 // TestExamples: what help shows is what the command line takes.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	tried := 0
 	everyCommand(Root(), func(c *cobra.Command) {
 		for line := range strings.Lines(c.Example) {
-			line, _, _ = strings.Cut(line, "#")
+			line, _, _ = strings.Cut(quoted.ReplaceAllString(line, "text"), "#")
 			for _, shell := range []string{"|", ">", ";", ")"} {
 				line, _, _ = strings.Cut(line, shell)
 			}

@@ -66,6 +66,7 @@ counts. The network is signet unless you say otherwise.`,
 		openChannelCommand(), channelsCommand(), pendingCommand(), closeCommand(), closedCommand(),
 		invoiceCommand(), invoicesCommand(), settleCommand(), cancelCommand(),
 		decodeCommand(), payCommand(), trackCommand(), paymentsCommand(),
+		signMessageCommand(), verifyMessageCommand(), bakeMacaroonCommand(), listPermissionsCommand(),
 		completionCommand(), exitCodesHelp(), versionCommand(),
 	)
 	root.Args = checked(root.Args)
