@@ -8,6 +8,7 @@ import (
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/lightningnetwork/lnd/lnwire"
 
+	"stormcell/chain/curve"
 	pb "stormcell/messages/channel"
 	"stormcell/peer/wire"
 )
@@ -74,8 +75,7 @@ func verifyUpdate(m *wire.ChannelUpdate, node [33]byte) error {
 	if err != nil {
 		return fmt.Errorf("encode what is signed: %w", err)
 	}
-	signature, err := m.Signature.ToSignature()
-	if err != nil || !signature.Verify(chainhash.DoubleHashB(signed), key) {
+	if !curve.Verify(key, chainhash.DoubleHashB(signed), curve.Signature(m.Signature.RawBytes())) {
 		return ErrNotSigned
 	}
 	return nil
