@@ -97,10 +97,15 @@ const (
 
 func ofPrefix(hash []byte) string { return "invoice/of/" + hex.EncodeToString(hash) + "/" }
 
+// settles tells whether this turn settles the invoice.
+func (t *turn) settles() bool {
+	return t.i.GetStatus() == pb.Status_SETTLED && t.old.GetStatus() != pb.Status_SETTLED
+}
+
 // list enters an invoice into the lists as it is added, and as it is settled. By its hash one line says both where both come
 // in one commit.
 func (t *turn) list() {
-	added, settled := t.old == nil, t.i.GetStatus() == pb.Status_SETTLED && t.old.GetStatus() != pb.Status_SETTLED
+	added, settled := t.old == nil, t.settles()
 	put := func(prefix string, line *pb.Entry) {
 		t.out.Put = append(t.out.Put, durable.Column{Key: prefix, Value: line, Numbered: true})
 	}

@@ -182,10 +182,11 @@ func (t *turn) done() durable.Outcome {
 // changed tells those who follow the invoice. What tells channels how HTLCs end asks for no sync of its own: they do, when they
 // tell the peer in a moment.
 func (t *turn) changed() durable.Effect {
+	changed := Changed{Invoice: t.i, Settled: t.settles()}
 	if len(t.out.Send) > 0 {
-		return durable.Lazy{Effect: Changed{t.i}}
+		return durable.Lazy{Effect: changed}
 	}
-	return Changed{t.i}
+	return changed
 }
 
 // forgetFailed bounds what is kept of parts that were failed: the newest are.

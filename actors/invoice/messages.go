@@ -83,8 +83,11 @@ type (
 	// Holding says that the invoice holds HTLCs from now on, and wants to be told Height, or holds none any more.
 	Holding struct{ On bool }
 
-	// Changed says what the invoice has become. It must not be changed.
-	Changed struct{ Invoice *pb.Invoice }
+	// Changed says what the invoice has become. It must not be changed. Settled: with this change it was settled.
+	Changed struct {
+		Invoice *pb.Invoice
+		Settled bool
+	}
 )
 
 // tooLong ends the waiting for the rest of a set.

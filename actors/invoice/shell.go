@@ -17,12 +17,13 @@ type Shell struct {
 
 	holders     sync.Map // durable.Address to the session that holds
 	subscribers sync.Map // *subscriber to nothing
+	counters
 }
 
 // NewShell makes the world of a kernel's invoices, with the clock that the kernel has. height gives how many blocks the chain
 // has, zero while that is not known.
 func NewShell(kernel *durable.Kernel, runtime durable.Runtime, height func() uint32, log *slog.Logger) *Shell {
-	return &Shell{kernel: kernel, runtime: runtime, height: height, log: log}
+	return &Shell{kernel: kernel, runtime: runtime, height: height, log: log, counters: newCounters()}
 }
 
 // Release carries out an effect of an invoice.
@@ -38,6 +39,9 @@ func (s *Shell) Release(from durable.Address, session uint64, e durable.Effect) 
 			s.tell(from, session, height)
 		}
 	case Changed:
+		if e.Settled {
+			s.count(e.Invoice)
+		}
 		hash := [32]byte(e.Invoice.GetPaymentHash())
 		s.subscribers.Range(func(key, _ any) bool {
 			key.(*subscriber).changed(hash)

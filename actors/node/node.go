@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 
 	"github.com/btcsuite/btcd/chaincfg"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"stormcell/actors/channel"
 	"stormcell/actors/durable"
@@ -136,6 +138,11 @@ func (n *Node) Invoices() invoice.Client { return n.invoices.Client() }
 
 // Payments pays, and tells of payments.
 func (n *Node) Payments() payment.Client { return n.payments.Client() }
+
+// Collectors are what Prometheus may know of the node.
+func (n *Node) Collectors() []prometheus.Collector {
+	return slices.Concat([]prometheus.Collector{n.Kernel}, n.payments.Collectors(), n.invoices.Collectors())
+}
 
 // PeerAddr is the address that the node listens on for peers.
 func (n *Node) PeerAddr() net.Addr { return n.listener.Addr() }

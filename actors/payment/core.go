@@ -114,6 +114,7 @@ type turn struct {
 	p       *pb.Payment // a copy, once it has changed
 	changed bool
 	begun   bool // a try begins
+	live    bool // it was in flight before
 	asked   uint64
 	until   int64
 	later   bool // routes are asked for when a timer says so
@@ -123,7 +124,7 @@ type turn struct {
 }
 
 func newTurn(s *State, m durable.Message, env durable.Env) *turn {
-	return &turn{p: s.stored, asked: s.asked, until: s.until, m: m, env: env}
+	return &turn{p: s.stored, live: StatusOf(s.stored) == pb.Status_IN_FLIGHT, asked: s.asked, until: s.until, m: m, env: env}
 }
 
 // change gives the payment to be changed.
@@ -145,8 +146,9 @@ func (t *turn) done() durable.Outcome {
 		return t.out
 	}
 	t.out.Events = []proto.Message{t.p}
-	t.out.Release = append(t.out.Release, Changed{t.p})
-	if t.out.Done = StatusOf(t.p) != pb.Status_IN_FLIGHT; (t.out.Done || t.begun) && !t.p.GetDeleted() {
+	t.out.Done = StatusOf(t.p) != pb.Status_IN_FLIGHT
+	t.out.Release = append(t.out.Release, Changed{Payment: t.p, Ended: t.out.Done && (t.begun || t.live)})
+	if (t.out.Done || t.begun) && !t.p.GetDeleted() {
 		t.out.Put = append(t.out.Put, listed(t.env.Self(), t.p))
 	}
 	return t.out

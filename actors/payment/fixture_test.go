@@ -69,6 +69,7 @@ type script struct {
 	asked   uint64             // the round of the question that is not answered
 	gather  bool               // it is about shards
 	asks    int                // questions so far
+	ended   int                // tries that came to their end
 	timers  map[string]any     // that are set, by key
 	reply   any                // of the last step
 	refused error              // by the last step
@@ -162,6 +163,10 @@ func (s *script) take(out durable.Outcome) {
 		case Gather:
 			s.asked, s.gather = e.Round, true
 			s.asks++
+		case Changed:
+			if e.Ended {
+				s.ended++
+			}
 		}
 	}
 	for _, next := range out.Next {

@@ -67,8 +67,11 @@ type (
 		Shards []durable.Address
 	}
 
-	// Changed says what the payment has become. It must not be changed.
-	Changed struct{ Payment *pb.Payment }
+	// Changed says what the payment has become. It must not be changed. Ended: with this change a try came to its end.
+	Changed struct {
+		Payment *pb.Payment
+		Ended   bool
+	}
 )
 
 // Found answers FindRoutes and Gather: routes for all or a part of the amount, or why there are none.

@@ -37,6 +37,7 @@ func TestPaymentKeepsEveryAttempt(t *testing.T) {
 	s.does(settledShard(3))
 	require.Equal(t, pb.Status_SUCCEEDED, StatusOf(s.p()))
 	require.Equal(t, 1, s.recorded())
+	require.Equal(t, 1, s.ended)
 
 	s.restart()
 	require.Len(t, s.p().GetAttempts(), 3)
@@ -59,6 +60,7 @@ func TestTimesAndHistoryOfATryAgain(t *testing.T) {
 	s.does(want)
 	s.does(failedShard(1, says(1, 0x400f)))
 	require.Equal(t, pb.FailureReason_INCORRECT_PAYMENT_DETAILS, s.p().GetFailure())
+	require.Equal(t, 2, s.ended, "each try")
 
 	s.env.now = s.env.now.Add(time.Hour)
 	want.Number = 8

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"stormcell/actors/durable"
 	"stormcell/actors/router"
 )
@@ -30,13 +32,14 @@ type Shell struct {
 	Config
 	numbers   atomic.Uint64 // given out
 	followers sync.Map      // *follower to nothing
+	results   *prometheus.CounterVec
 	ctx       context.Context
 	end       context.CancelFunc
 }
 
 // NewShell makes the world of a kernel's payments.
 func NewShell(c Config) *Shell {
-	s := &Shell{Config: c}
+	s := &Shell{Config: c, results: newResults()}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -68,6 +71,9 @@ func (s *Shell) Release(from durable.Address, session uint64, e durable.Effect) 
 	case Gather:
 		s.gather(from, session, e)
 	case Changed:
+		if e.Ended {
+			s.count(e.Payment)
+		}
 		s.followers.Range(func(key, _ any) bool {
 			key.(*follower).changed(from, e.Payment)
 			return true

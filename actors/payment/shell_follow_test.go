@@ -44,7 +44,7 @@ func stand(t *testing.T) *standing {
 
 func (s *standing) changes(n int, revision uint64) {
 	addr := durable.Address(fmt.Sprintf("payment/%d", n))
-	s.house.shell.Release(addr, 1, Changed{&pb.Payment{Number: uint64(n), Revision: revision}})
+	s.house.shell.Release(addr, 1, Changed{Payment: &pb.Payment{Number: uint64(n), Revision: revision}})
 }
 
 // However slow a follower of all is, what each payment came to reaches it.
@@ -95,8 +95,8 @@ func TestFollowerOfOneHearsOfNoOther(t *testing.T) {
 	s := NewShell(Config{})
 	f := s.follow("payment/a")
 	for n := range uint64(3) {
-		s.Release("payment/a", 1, Changed{&pb.Payment{Revision: n}})
-		s.Release("payment/b", 1, Changed{&pb.Payment{Revision: 1_000}})
+		s.Release("payment/a", 1, Changed{Payment: &pb.Payment{Revision: n}})
+		s.Release("payment/b", 1, Changed{Payment: &pb.Payment{Revision: 1_000}})
 	}
 	news := f.take()
 	require.Len(t, news, 1)
