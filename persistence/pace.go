@@ -5,7 +5,8 @@ import "time"
 // When the writer writes and syncs. A sync costs as much as a hundred commits, so as many as possible share one: those that
 // nobody waits for wait for the next that somebody does wait for.
 
-// Commits that nobody waits for yet are written when there are so many of them, and synced when they are so old.
+// Commits that nobody waits for yet are written when there are so many of them, and synced when they are so old, or at most
+// twice as old.
 const (
 	patientCommits = 64
 	patience       = 20 * time.Millisecond
@@ -55,10 +56,16 @@ func (b *Badger) wake() {
 		return
 	}
 	b.ticking = true
+	waits := b.last
 	time.AfterFunc(patience, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.ticking, b.overdue = false, true
+		b.ticking = false
+		if waits <= b.Durable() { // it did not wait for this clock, and younger ones need another
+			b.wake()
+			return
+		}
+		b.overdue = true
 		b.work.Signal()
 	})
 }
