@@ -40,6 +40,7 @@ the preimage that takes it is shown, and kept nowhere else.`,
 	memo := cmd.Flags().String("memo", "", "a `TEXT` that says what it is for; the payer reads it")
 	expiry := cmd.Flags().Duration("expiry", time.Hour, "how `LONG` it can be paid, as 90m or 24h")
 	hold := cmd.Flags().Bool("hold", false, "let the money wait until it is settled or canceled")
+	private := cmd.Flags().Bool("private", false, "let payers who are no peers find your private channels")
 	hash := cmd.Flags().String("hash", "", "the `HASH` of a preimage that you learn later, for --hold")
 	return clientCommand(cmd, func(ctx context.Context, c *client, p printer, args []string) error {
 		var value int64
@@ -64,9 +65,13 @@ the preimage that takes it is shown, and kept nowhere else.`,
 			return err
 		}
 		if *hold {
-			return addHoldInvoice(ctx, c, p, *hash, &invoicesrpc.AddHoldInvoiceRequest{Memo: *memo, Value: value, Expiry: seconds})
+			return addHoldInvoice(ctx, c, p, *hash, &invoicesrpc.AddHoldInvoiceRequest{
+				Memo: *memo, Value: value, Expiry: seconds, Private: *private,
+			})
 		}
-		answer, err := lnrpc.NewLightningClient(c).AddInvoice(ctx, &lnrpc.Invoice{Memo: *memo, Value: value, Expiry: seconds})
+		answer, err := lnrpc.NewLightningClient(c).AddInvoice(ctx, &lnrpc.Invoice{
+			Memo: *memo, Value: value, Expiry: seconds, Private: *private,
+		})
 		if err != nil {
 			return err
 		}
