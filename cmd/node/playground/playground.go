@@ -102,7 +102,7 @@ func (p *playground) showWhatIsThere(ctx context.Context) error {
 	short, cancel := context.WithTimeout(ctx, patience/10)
 	defer cancel()
 	_ = p.awaitChannels(short) // one that was left closing does not come back
-	p.say("\nWhat Alice has, and what she has paid so far:")
+	p.say("\nThe network of the last time goes on: what Alice has, and what she has paid.")
 	return errors.Join(p.enter(ctx, p.alice, "channels"), p.enter(ctx, p.alice, "payments"))
 }
 
