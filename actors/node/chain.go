@@ -99,6 +99,14 @@ func (n *Node) SyncedTo() (backend.BlockRef, bool) {
 	return tip, synced && at == tip && fresh
 }
 
+// TipFound is when the tip was found, as its miner says; zero while that is not known.
+func (n *Node) TipFound() time.Time {
+	if at := n.chain.found.Load(); at != 0 {
+		return time.Unix(at, 0)
+	}
+	return time.Time{}
+}
+
 // FollowChain lets the wallet follow the chain, once its backend is connected. After an error it can be called again.
 func (n *Node) FollowChain(ctx context.Context, source chainwallet.Source) error {
 	return n.chain.shell.Follow(ctx, source)

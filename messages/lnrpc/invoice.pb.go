@@ -155,8 +155,12 @@ type Invoice struct {
 	// private: the invoice has route hints. When one is made, it asks for hints to the node's own private channels.
 	Private bool `protobuf:"varint,15,opt,name=private,proto3" json:"private,omitempty"`
 	// add_index and settle_index grow with each invoice that is made or settled, by 1 or more.
-	AddIndex    uint64               `protobuf:"varint,16,opt,name=add_index,json=addIndex,proto3" json:"add_index,omitempty"`
-	SettleIndex uint64               `protobuf:"varint,17,opt,name=settle_index,json=settleIndex,proto3" json:"settle_index,omitempty"`
+	AddIndex    uint64 `protobuf:"varint,16,opt,name=add_index,json=addIndex,proto3" json:"add_index,omitempty"`
+	SettleIndex uint64 `protobuf:"varint,17,opt,name=settle_index,json=settleIndex,proto3" json:"settle_index,omitempty"`
+	// amt_paid is amt_paid_msat.
+	//
+	// Deprecated: Marked as deprecated in messages/lnrpc/invoice.proto.
+	AmtPaid     int64                `protobuf:"varint,18,opt,name=amt_paid,json=amtPaid,proto3" json:"amt_paid,omitempty"`
 	AmtPaidSat  int64                `protobuf:"varint,19,opt,name=amt_paid_sat,json=amtPaidSat,proto3" json:"amt_paid_sat,omitempty"`
 	AmtPaidMsat int64                `protobuf:"varint,20,opt,name=amt_paid_msat,json=amtPaidMsat,proto3" json:"amt_paid_msat,omitempty"`
 	State       Invoice_InvoiceState `protobuf:"varint,21,opt,name=state,proto3,enum=lnrpc.Invoice_InvoiceState" json:"state,omitempty"`
@@ -312,6 +316,14 @@ func (x *Invoice) GetAddIndex() uint64 {
 func (x *Invoice) GetSettleIndex() uint64 {
 	if x != nil {
 		return x.SettleIndex
+	}
+	return 0
+}
+
+// Deprecated: Marked as deprecated in messages/lnrpc/invoice.proto.
+func (x *Invoice) GetAmtPaid() int64 {
+	if x != nil {
+		return x.AmtPaid
 	}
 	return 0
 }
@@ -1120,7 +1132,7 @@ var File_messages_lnrpc_invoice_proto protoreflect.FileDescriptor
 
 const file_messages_lnrpc_invoice_proto_rawDesc = "" +
 	"\n" +
-	"\x1cmessages/lnrpc/invoice.proto\x12\x05lnrpc\x1a\x1cmessages/lnrpc/feature.proto\"\xda\a\n" +
+	"\x1cmessages/lnrpc/invoice.proto\x12\x05lnrpc\x1a\x1cmessages/lnrpc/feature.proto\"\xf9\a\n" +
 	"\aInvoice\x12\x12\n" +
 	"\x04memo\x18\x01 \x01(\tR\x04memo\x12\x1d\n" +
 	"\n" +
@@ -1142,7 +1154,8 @@ const file_messages_lnrpc_invoice_proto_rawDesc = "" +
 	"routeHints\x12\x18\n" +
 	"\aprivate\x18\x0f \x01(\bR\aprivate\x12\x1b\n" +
 	"\tadd_index\x18\x10 \x01(\x04R\baddIndex\x12!\n" +
-	"\fsettle_index\x18\x11 \x01(\x04R\vsettleIndex\x12 \n" +
+	"\fsettle_index\x18\x11 \x01(\x04R\vsettleIndex\x12\x1d\n" +
+	"\bamt_paid\x18\x12 \x01(\x03B\x02\x18\x01R\aamtPaid\x12 \n" +
 	"\famt_paid_sat\x18\x13 \x01(\x03R\n" +
 	"amtPaidSat\x12\"\n" +
 	"\ramt_paid_msat\x18\x14 \x01(\x03R\vamtPaidMsat\x121\n" +

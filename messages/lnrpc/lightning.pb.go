@@ -109,6 +109,8 @@ type GetInfoResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// identity_pubkey is the node's compressed key, in hexadecimal digits.
 	IdentityPubkey string `protobuf:"bytes,1,opt,name=identity_pubkey,json=identityPubkey,proto3" json:"identity_pubkey,omitempty"`
+	// alias is how clients may call the node: the first 20 digits of its key.
+	Alias string `protobuf:"bytes,2,opt,name=alias,proto3" json:"alias,omitempty"`
 	// num_pending_channels are being opened or closed.
 	NumPendingChannels uint32 `protobuf:"varint,3,opt,name=num_pending_channels,json=numPendingChannels,proto3" json:"num_pending_channels,omitempty"`
 	NumActiveChannels  uint32 `protobuf:"varint,4,opt,name=num_active_channels,json=numActiveChannels,proto3" json:"num_active_channels,omitempty"`
@@ -118,16 +120,22 @@ type GetInfoResponse struct {
 	BlockHash   string `protobuf:"bytes,8,opt,name=block_hash,json=blockHash,proto3" json:"block_hash,omitempty"`
 	// synced_to_chain: that is the tip of the best chain.
 	SyncedToChain bool `protobuf:"varint,9,opt,name=synced_to_chain,json=syncedToChain,proto3" json:"synced_to_chain,omitempty"`
+	// best_header_timestamp is when that block was found, in seconds since 1970, as its miner says.
+	BestHeaderTimestamp int64 `protobuf:"varint,13,opt,name=best_header_timestamp,json=bestHeaderTimestamp,proto3" json:"best_header_timestamp,omitempty"`
 	// uris are key@host:port, where others can connect.
 	Uris                []string `protobuf:"bytes,12,rep,name=uris,proto3" json:"uris,omitempty"`
 	Version             string   `protobuf:"bytes,14,opt,name=version,proto3" json:"version,omitempty"`
 	NumInactiveChannels uint32   `protobuf:"varint,15,opt,name=num_inactive_channels,json=numInactiveChannels,proto3" json:"num_inactive_channels,omitempty"`
 	// chains has one entry.
 	Chains []*Chain `protobuf:"bytes,16,rep,name=chains,proto3" json:"chains,omitempty"`
+	// color is for clients that show nodes in colors.
+	Color string `protobuf:"bytes,17,opt,name=color,proto3" json:"color,omitempty"`
 	// features are what this node offers, by feature bit.
 	Features map[uint32]*Feature `protobuf:"bytes,19,rep,name=features,proto3" json:"features,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// commit_hash is the revision that the program was built from.
-	CommitHash    string `protobuf:"bytes,20,opt,name=commit_hash,json=commitHash,proto3" json:"commit_hash,omitempty"`
+	CommitHash string `protobuf:"bytes,20,opt,name=commit_hash,json=commitHash,proto3" json:"commit_hash,omitempty"`
+	// wallet_synced is synced_to_chain: both mean all that follows the chain.
+	WalletSynced  bool `protobuf:"varint,23,opt,name=wallet_synced,json=walletSynced,proto3" json:"wallet_synced,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -165,6 +173,13 @@ func (*GetInfoResponse) Descriptor() ([]byte, []int) {
 func (x *GetInfoResponse) GetIdentityPubkey() string {
 	if x != nil {
 		return x.IdentityPubkey
+	}
+	return ""
+}
+
+func (x *GetInfoResponse) GetAlias() string {
+	if x != nil {
+		return x.Alias
 	}
 	return ""
 }
@@ -211,6 +226,13 @@ func (x *GetInfoResponse) GetSyncedToChain() bool {
 	return false
 }
 
+func (x *GetInfoResponse) GetBestHeaderTimestamp() int64 {
+	if x != nil {
+		return x.BestHeaderTimestamp
+	}
+	return 0
+}
+
 func (x *GetInfoResponse) GetUris() []string {
 	if x != nil {
 		return x.Uris
@@ -239,6 +261,13 @@ func (x *GetInfoResponse) GetChains() []*Chain {
 	return nil
 }
 
+func (x *GetInfoResponse) GetColor() string {
+	if x != nil {
+		return x.Color
+	}
+	return ""
+}
+
 func (x *GetInfoResponse) GetFeatures() map[uint32]*Feature {
 	if x != nil {
 		return x.Features
@@ -251,6 +280,13 @@ func (x *GetInfoResponse) GetCommitHash() string {
 		return x.CommitHash
 	}
 	return ""
+}
+
+func (x *GetInfoResponse) GetWalletSynced() bool {
+	if x != nil {
+		return x.WalletSynced
+	}
+	return false
 }
 
 type Chain struct {
@@ -648,6 +684,9 @@ type Peer struct {
 	PubKey string `protobuf:"bytes,1,opt,name=pub_key,json=pubKey,proto3" json:"pub_key,omitempty"`
 	// address is host:port of the other end of the connection.
 	Address string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	// sat_sent and sat_recv went over the channels with the peer.
+	SatSent int64 `protobuf:"varint,6,opt,name=sat_sent,json=satSent,proto3" json:"sat_sent,omitempty"`
+	SatRecv int64 `protobuf:"varint,7,opt,name=sat_recv,json=satRecv,proto3" json:"sat_recv,omitempty"`
 	// inbound: the peer connected to us.
 	Inbound bool `protobuf:"varint,8,opt,name=inbound,proto3" json:"inbound,omitempty"`
 	// features are what the peer offers, by feature bit.
@@ -698,6 +737,20 @@ func (x *Peer) GetAddress() string {
 		return x.Address
 	}
 	return ""
+}
+
+func (x *Peer) GetSatSent() int64 {
+	if x != nil {
+		return x.SatSent
+	}
+	return 0
+}
+
+func (x *Peer) GetSatRecv() int64 {
+	if x != nil {
+		return x.SatRecv
+	}
+	return 0
 }
 
 func (x *Peer) GetInbound() bool {
@@ -1428,23 +1481,27 @@ var File_messages_lnrpc_lightning_proto protoreflect.FileDescriptor
 const file_messages_lnrpc_lightning_proto_rawDesc = "" +
 	"\n" +
 	"\x1emessages/lnrpc/lightning.proto\x12\x05lnrpc\x1a\x1cmessages/lnrpc/channel.proto\x1a\x1cmessages/lnrpc/feature.proto\x1a\x1cmessages/lnrpc/invoice.proto\x1a\x1dmessages/lnrpc/macaroon.proto\x1a\x1cmessages/lnrpc/payment.proto\x1a\x1bmessages/lnrpc/wallet.proto\"\x10\n" +
-	"\x0eGetInfoRequest\"\xdb\x04\n" +
+	"\x0eGetInfoRequest\"\xe0\x05\n" +
 	"\x0fGetInfoResponse\x12'\n" +
-	"\x0fidentity_pubkey\x18\x01 \x01(\tR\x0eidentityPubkey\x120\n" +
+	"\x0fidentity_pubkey\x18\x01 \x01(\tR\x0eidentityPubkey\x12\x14\n" +
+	"\x05alias\x18\x02 \x01(\tR\x05alias\x120\n" +
 	"\x14num_pending_channels\x18\x03 \x01(\rR\x12numPendingChannels\x12.\n" +
 	"\x13num_active_channels\x18\x04 \x01(\rR\x11numActiveChannels\x12\x1b\n" +
 	"\tnum_peers\x18\x05 \x01(\rR\bnumPeers\x12!\n" +
 	"\fblock_height\x18\x06 \x01(\rR\vblockHeight\x12\x1d\n" +
 	"\n" +
 	"block_hash\x18\b \x01(\tR\tblockHash\x12&\n" +
-	"\x0fsynced_to_chain\x18\t \x01(\bR\rsyncedToChain\x12\x12\n" +
+	"\x0fsynced_to_chain\x18\t \x01(\bR\rsyncedToChain\x122\n" +
+	"\x15best_header_timestamp\x18\r \x01(\x03R\x13bestHeaderTimestamp\x12\x12\n" +
 	"\x04uris\x18\f \x03(\tR\x04uris\x12\x18\n" +
 	"\aversion\x18\x0e \x01(\tR\aversion\x122\n" +
 	"\x15num_inactive_channels\x18\x0f \x01(\rR\x13numInactiveChannels\x12$\n" +
-	"\x06chains\x18\x10 \x03(\v2\f.lnrpc.ChainR\x06chains\x12@\n" +
+	"\x06chains\x18\x10 \x03(\v2\f.lnrpc.ChainR\x06chains\x12\x14\n" +
+	"\x05color\x18\x11 \x01(\tR\x05color\x12@\n" +
 	"\bfeatures\x18\x13 \x03(\v2$.lnrpc.GetInfoResponse.FeaturesEntryR\bfeatures\x12\x1f\n" +
 	"\vcommit_hash\x18\x14 \x01(\tR\n" +
-	"commitHash\x1aK\n" +
+	"commitHash\x12#\n" +
+	"\rwallet_synced\x18\x17 \x01(\bR\fwalletSynced\x1aK\n" +
 	"\rFeaturesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\rR\x03key\x12$\n" +
 	"\x05value\x18\x02 \x01(\v2\x0e.lnrpc.FeatureR\x05value:\x028\x01\";\n" +
@@ -1466,10 +1523,12 @@ const file_messages_lnrpc_lightning_proto_rawDesc = "" +
 	"\x06status\x18\x01 \x01(\tR\x06status\"\x12\n" +
 	"\x10ListPeersRequest\"6\n" +
 	"\x11ListPeersResponse\x12!\n" +
-	"\x05peers\x18\x01 \x03(\v2\v.lnrpc.PeerR\x05peers\"\xd7\x01\n" +
+	"\x05peers\x18\x01 \x03(\v2\v.lnrpc.PeerR\x05peers\"\x8d\x02\n" +
 	"\x04Peer\x12\x17\n" +
 	"\apub_key\x18\x01 \x01(\tR\x06pubKey\x12\x18\n" +
-	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x19\n" +
+	"\bsat_sent\x18\x06 \x01(\x03R\asatSent\x12\x19\n" +
+	"\bsat_recv\x18\a \x01(\x03R\asatRecv\x12\x18\n" +
 	"\ainbound\x18\b \x01(\bR\ainbound\x125\n" +
 	"\bfeatures\x18\v \x03(\v2\x19.lnrpc.Peer.FeaturesEntryR\bfeatures\x1aK\n" +
 	"\rFeaturesEntry\x12\x10\n" +

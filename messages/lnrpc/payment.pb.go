@@ -320,7 +320,15 @@ func (Failure_FailureCode) EnumDescriptor() ([]byte, []int) {
 type Payment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// payment_hash and payment_preimage are in hexadecimal digits.
-	PaymentHash     string `protobuf:"bytes,1,opt,name=payment_hash,json=paymentHash,proto3" json:"payment_hash,omitempty"`
+	PaymentHash string `protobuf:"bytes,1,opt,name=payment_hash,json=paymentHash,proto3" json:"payment_hash,omitempty"`
+	// value, creation_date and fee are value_sat, creation_time_ns in seconds, and fee_sat.
+	//
+	// Deprecated: Marked as deprecated in messages/lnrpc/payment.proto.
+	Value int64 `protobuf:"varint,2,opt,name=value,proto3" json:"value,omitempty"`
+	// Deprecated: Marked as deprecated in messages/lnrpc/payment.proto.
+	CreationDate int64 `protobuf:"varint,3,opt,name=creation_date,json=creationDate,proto3" json:"creation_date,omitempty"`
+	// Deprecated: Marked as deprecated in messages/lnrpc/payment.proto.
+	Fee             int64  `protobuf:"varint,5,opt,name=fee,proto3" json:"fee,omitempty"`
 	PaymentPreimage string `protobuf:"bytes,6,opt,name=payment_preimage,json=paymentPreimage,proto3" json:"payment_preimage,omitempty"`
 	// value_sat and value_msat are what the payee gets, without fees.
 	ValueSat       int64                 `protobuf:"varint,7,opt,name=value_sat,json=valueSat,proto3" json:"value_sat,omitempty"`
@@ -375,6 +383,30 @@ func (x *Payment) GetPaymentHash() string {
 		return x.PaymentHash
 	}
 	return ""
+}
+
+// Deprecated: Marked as deprecated in messages/lnrpc/payment.proto.
+func (x *Payment) GetValue() int64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+// Deprecated: Marked as deprecated in messages/lnrpc/payment.proto.
+func (x *Payment) GetCreationDate() int64 {
+	if x != nil {
+		return x.CreationDate
+	}
+	return 0
+}
+
+// Deprecated: Marked as deprecated in messages/lnrpc/payment.proto.
+func (x *Payment) GetFee() int64 {
+	if x != nil {
+		return x.Fee
+	}
+	return 0
 }
 
 func (x *Payment) GetPaymentPreimage() string {
@@ -551,12 +583,20 @@ type Route struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// total_time_lock is the block height at which the first HTLC ends.
 	TotalTimeLock uint32 `protobuf:"varint,1,opt,name=total_time_lock,json=totalTimeLock,proto3" json:"total_time_lock,omitempty"`
-	Hops          []*Hop `protobuf:"bytes,4,rep,name=hops,proto3" json:"hops,omitempty"`
+	// total_fees and total_amt are total_fees_msat and total_amt_msat in satoshis.
+	//
+	// Deprecated: Marked as deprecated in messages/lnrpc/payment.proto.
+	TotalFees int64 `protobuf:"varint,2,opt,name=total_fees,json=totalFees,proto3" json:"total_fees,omitempty"`
+	// Deprecated: Marked as deprecated in messages/lnrpc/payment.proto.
+	TotalAmt int64  `protobuf:"varint,3,opt,name=total_amt,json=totalAmt,proto3" json:"total_amt,omitempty"`
+	Hops     []*Hop `protobuf:"bytes,4,rep,name=hops,proto3" json:"hops,omitempty"`
 	// total_fees_msat, and total_amt_msat with them.
 	TotalFeesMsat int64 `protobuf:"varint,5,opt,name=total_fees_msat,json=totalFeesMsat,proto3" json:"total_fees_msat,omitempty"`
 	TotalAmtMsat  int64 `protobuf:"varint,6,opt,name=total_amt_msat,json=totalAmtMsat,proto3" json:"total_amt_msat,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// first_hop_amount_msat is what the first HTLC carries.
+	FirstHopAmountMsat int64 `protobuf:"varint,7,opt,name=first_hop_amount_msat,json=firstHopAmountMsat,proto3" json:"first_hop_amount_msat,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
@@ -596,6 +636,22 @@ func (x *Route) GetTotalTimeLock() uint32 {
 	return 0
 }
 
+// Deprecated: Marked as deprecated in messages/lnrpc/payment.proto.
+func (x *Route) GetTotalFees() int64 {
+	if x != nil {
+		return x.TotalFees
+	}
+	return 0
+}
+
+// Deprecated: Marked as deprecated in messages/lnrpc/payment.proto.
+func (x *Route) GetTotalAmt() int64 {
+	if x != nil {
+		return x.TotalAmt
+	}
+	return 0
+}
+
 func (x *Route) GetHops() []*Hop {
 	if x != nil {
 		return x.Hops
@@ -617,15 +673,36 @@ func (x *Route) GetTotalAmtMsat() int64 {
 	return 0
 }
 
+func (x *Route) GetFirstHopAmountMsat() int64 {
+	if x != nil {
+		return x.FirstHopAmountMsat
+	}
+	return 0
+}
+
 type Hop struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	ChanId uint64                 `protobuf:"varint,1,opt,name=chan_id,json=chanId,proto3" json:"chan_id,omitempty"`
+	// chan_capacity is what arrives at this hop in satoshis: the channel has at least that.
+	//
+	// Deprecated: Marked as deprecated in messages/lnrpc/payment.proto.
+	ChanCapacity int64 `protobuf:"varint,2,opt,name=chan_capacity,json=chanCapacity,proto3" json:"chan_capacity,omitempty"`
+	// amt_to_forward and fee are amt_to_forward_msat and fee_msat in satoshis.
+	//
+	// Deprecated: Marked as deprecated in messages/lnrpc/payment.proto.
+	AmtToForward int64 `protobuf:"varint,3,opt,name=amt_to_forward,json=amtToForward,proto3" json:"amt_to_forward,omitempty"`
+	// Deprecated: Marked as deprecated in messages/lnrpc/payment.proto.
+	Fee int64 `protobuf:"varint,4,opt,name=fee,proto3" json:"fee,omitempty"`
 	// expiry is the block height at which the HTLC that this node forwards ends.
 	Expiry           uint32 `protobuf:"varint,5,opt,name=expiry,proto3" json:"expiry,omitempty"`
 	AmtToForwardMsat int64  `protobuf:"varint,6,opt,name=amt_to_forward_msat,json=amtToForwardMsat,proto3" json:"amt_to_forward_msat,omitempty"`
 	FeeMsat          int64  `protobuf:"varint,7,opt,name=fee_msat,json=feeMsat,proto3" json:"fee_msat,omitempty"`
 	// pub_key is the node at the end of the channel, in hexadecimal digits.
-	PubKey        string            `protobuf:"bytes,8,opt,name=pub_key,json=pubKey,proto3" json:"pub_key,omitempty"`
+	PubKey string `protobuf:"bytes,8,opt,name=pub_key,json=pubKey,proto3" json:"pub_key,omitempty"`
+	// tlv_payload: always.
+	//
+	// Deprecated: Marked as deprecated in messages/lnrpc/payment.proto.
+	TlvPayload    bool              `protobuf:"varint,9,opt,name=tlv_payload,json=tlvPayload,proto3" json:"tlv_payload,omitempty"`
 	MppRecord     *MPPRecord        `protobuf:"bytes,10,opt,name=mpp_record,json=mppRecord,proto3" json:"mpp_record,omitempty"`
 	CustomRecords map[uint64][]byte `protobuf:"bytes,11,rep,name=custom_records,json=customRecords,proto3" json:"custom_records,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Metadata      []byte            `protobuf:"bytes,13,opt,name=metadata,proto3" json:"metadata,omitempty"`
@@ -670,6 +747,30 @@ func (x *Hop) GetChanId() uint64 {
 	return 0
 }
 
+// Deprecated: Marked as deprecated in messages/lnrpc/payment.proto.
+func (x *Hop) GetChanCapacity() int64 {
+	if x != nil {
+		return x.ChanCapacity
+	}
+	return 0
+}
+
+// Deprecated: Marked as deprecated in messages/lnrpc/payment.proto.
+func (x *Hop) GetAmtToForward() int64 {
+	if x != nil {
+		return x.AmtToForward
+	}
+	return 0
+}
+
+// Deprecated: Marked as deprecated in messages/lnrpc/payment.proto.
+func (x *Hop) GetFee() int64 {
+	if x != nil {
+		return x.Fee
+	}
+	return 0
+}
+
 func (x *Hop) GetExpiry() uint32 {
 	if x != nil {
 		return x.Expiry
@@ -696,6 +797,14 @@ func (x *Hop) GetPubKey() string {
 		return x.PubKey
 	}
 	return ""
+}
+
+// Deprecated: Marked as deprecated in messages/lnrpc/payment.proto.
+func (x *Hop) GetTlvPayload() bool {
+	if x != nil {
+		return x.TlvPayload
+	}
+	return false
 }
 
 func (x *Hop) GetMppRecord() *MPPRecord {
@@ -1132,9 +1241,12 @@ var File_messages_lnrpc_payment_proto protoreflect.FileDescriptor
 
 const file_messages_lnrpc_payment_proto_rawDesc = "" +
 	"\n" +
-	"\x1cmessages/lnrpc/payment.proto\x12\x05lnrpc\"\xba\x04\n" +
+	"\x1cmessages/lnrpc/payment.proto\x12\x05lnrpc\"\x93\x05\n" +
 	"\aPayment\x12!\n" +
-	"\fpayment_hash\x18\x01 \x01(\tR\vpaymentHash\x12)\n" +
+	"\fpayment_hash\x18\x01 \x01(\tR\vpaymentHash\x12\x18\n" +
+	"\x05value\x18\x02 \x01(\x03B\x02\x18\x01R\x05value\x12'\n" +
+	"\rcreation_date\x18\x03 \x01(\x03B\x02\x18\x01R\fcreationDate\x12\x14\n" +
+	"\x03fee\x18\x05 \x01(\x03B\x02\x18\x01R\x03fee\x12)\n" +
 	"\x10payment_preimage\x18\x06 \x01(\tR\x0fpaymentPreimage\x12\x1b\n" +
 	"\tvalue_sat\x18\a \x01(\x03R\bvalueSat\x12\x1d\n" +
 	"\n" +
@@ -1169,19 +1281,28 @@ const file_messages_lnrpc_payment_proto_rawDesc = "" +
 	"\tIN_FLIGHT\x10\x00\x12\r\n" +
 	"\tSUCCEEDED\x10\x01\x12\n" +
 	"\n" +
-	"\x06FAILED\x10\x02\"\x9d\x01\n" +
+	"\x06FAILED\x10\x02\"\x94\x02\n" +
 	"\x05Route\x12&\n" +
-	"\x0ftotal_time_lock\x18\x01 \x01(\rR\rtotalTimeLock\x12\x1e\n" +
+	"\x0ftotal_time_lock\x18\x01 \x01(\rR\rtotalTimeLock\x12!\n" +
+	"\n" +
+	"total_fees\x18\x02 \x01(\x03B\x02\x18\x01R\ttotalFees\x12\x1f\n" +
+	"\ttotal_amt\x18\x03 \x01(\x03B\x02\x18\x01R\btotalAmt\x12\x1e\n" +
 	"\x04hops\x18\x04 \x03(\v2\n" +
 	".lnrpc.HopR\x04hops\x12&\n" +
 	"\x0ftotal_fees_msat\x18\x05 \x01(\x03R\rtotalFeesMsat\x12$\n" +
-	"\x0etotal_amt_msat\x18\x06 \x01(\x03R\ftotalAmtMsat\"\xf2\x02\n" +
+	"\x0etotal_amt_msat\x18\x06 \x01(\x03R\ftotalAmtMsat\x121\n" +
+	"\x15first_hop_amount_msat\x18\a \x01(\x03R\x12firstHopAmountMsat\"\x80\x04\n" +
 	"\x03Hop\x12\x1b\n" +
-	"\achan_id\x18\x01 \x01(\x04B\x020\x01R\x06chanId\x12\x16\n" +
+	"\achan_id\x18\x01 \x01(\x04B\x020\x01R\x06chanId\x12'\n" +
+	"\rchan_capacity\x18\x02 \x01(\x03B\x02\x18\x01R\fchanCapacity\x12(\n" +
+	"\x0eamt_to_forward\x18\x03 \x01(\x03B\x02\x18\x01R\famtToForward\x12\x14\n" +
+	"\x03fee\x18\x04 \x01(\x03B\x02\x18\x01R\x03fee\x12\x16\n" +
 	"\x06expiry\x18\x05 \x01(\rR\x06expiry\x12-\n" +
 	"\x13amt_to_forward_msat\x18\x06 \x01(\x03R\x10amtToForwardMsat\x12\x19\n" +
 	"\bfee_msat\x18\a \x01(\x03R\afeeMsat\x12\x17\n" +
-	"\apub_key\x18\b \x01(\tR\x06pubKey\x12/\n" +
+	"\apub_key\x18\b \x01(\tR\x06pubKey\x12#\n" +
+	"\vtlv_payload\x18\t \x01(\bB\x02\x18\x01R\n" +
+	"tlvPayload\x12/\n" +
 	"\n" +
 	"mpp_record\x18\n" +
 	" \x01(\v2\x10.lnrpc.MPPRecordR\tmppRecord\x12D\n" +

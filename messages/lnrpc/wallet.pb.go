@@ -994,6 +994,10 @@ type Transaction struct {
 	TimeStamp int64 `protobuf:"varint,6,opt,name=time_stamp,json=timeStamp,proto3" json:"time_stamp,omitempty"`
 	// total_fees in satoshis, where the wallet paid them.
 	TotalFees int64 `protobuf:"varint,7,opt,name=total_fees,json=totalFees,proto3" json:"total_fees,omitempty"`
+	// dest_addresses are those in output_details.
+	//
+	// Deprecated: Marked as deprecated in messages/lnrpc/wallet.proto.
+	DestAddresses []string `protobuf:"bytes,8,rep,name=dest_addresses,json=destAddresses,proto3" json:"dest_addresses,omitempty"`
 	// raw_tx_hex is the transaction in hexadecimal digits.
 	RawTxHex          string              `protobuf:"bytes,9,opt,name=raw_tx_hex,json=rawTxHex,proto3" json:"raw_tx_hex,omitempty"`
 	Label             string              `protobuf:"bytes,10,opt,name=label,proto3" json:"label,omitempty"`
@@ -1080,6 +1084,14 @@ func (x *Transaction) GetTotalFees() int64 {
 		return x.TotalFees
 	}
 	return 0
+}
+
+// Deprecated: Marked as deprecated in messages/lnrpc/wallet.proto.
+func (x *Transaction) GetDestAddresses() []string {
+	if x != nil {
+		return x.DestAddresses
+	}
+	return nil
 }
 
 func (x *Transaction) GetRawTxHex() string {
@@ -1463,7 +1475,7 @@ const file_messages_lnrpc_wallet_proto_rawDesc = "" +
 	"\n" +
 	"last_index\x18\x02 \x01(\x04R\tlastIndex\x12\x1f\n" +
 	"\vfirst_index\x18\x03 \x01(\x04R\n" +
-	"firstIndex\"\xa3\x03\n" +
+	"firstIndex\"\xce\x03\n" +
 	"\vTransaction\x12\x17\n" +
 	"\atx_hash\x18\x01 \x01(\tR\x06txHash\x12\x16\n" +
 	"\x06amount\x18\x02 \x01(\x03R\x06amount\x12+\n" +
@@ -1474,7 +1486,8 @@ const file_messages_lnrpc_wallet_proto_rawDesc = "" +
 	"\n" +
 	"time_stamp\x18\x06 \x01(\x03R\ttimeStamp\x12\x1d\n" +
 	"\n" +
-	"total_fees\x18\a \x01(\x03R\ttotalFees\x12\x1c\n" +
+	"total_fees\x18\a \x01(\x03R\ttotalFees\x12)\n" +
+	"\x0edest_addresses\x18\b \x03(\tB\x02\x18\x01R\rdestAddresses\x12\x1c\n" +
 	"\n" +
 	"raw_tx_hex\x18\t \x01(\tR\brawTxHex\x12\x14\n" +
 	"\x05label\x18\n" +

@@ -25,6 +25,8 @@ func (fakeChannels) Watch(ctx context.Context, look func() (bool, error)) error 
 	}
 }
 
+func (fakeChain) TipFound() time.Time { return time.Time{} }
+
 func (fakePeers) Watch(context.Context, func() error) error { return context.Canceled }
 
 func (fakeWallet) Watch(context.Context, func() error) error { return context.Canceled }

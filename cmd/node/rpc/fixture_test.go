@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/btcsuite/btcd/btcec/v2"
 	"github.com/btcsuite/btcd/btcutil"
@@ -170,6 +171,8 @@ type fakeChain uint32
 func (f fakeChain) SyncedTo() (backend.BlockRef, bool) {
 	return backend.BlockRef{Height: uint32(f)}, true
 }
+
+func (f fakeChain) TipFound() time.Time { return time.Unix(1_700_000_000, 0) }
 
 // fakePeers has nobody.
 type fakePeers struct{ Peers }

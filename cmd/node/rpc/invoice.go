@@ -106,7 +106,7 @@ func (s *Server) invoice(i invoices.Info) (*lnrpc.Invoice, error) {
 		ValueMsat: int64(amount), Settled: i.Status == pb.Status_SETTLED, CreationDate: i.CreatedNs / nanoseconds,
 		PaymentRequest: i.PaymentRequest, DescriptionHash: i.DescriptionHash, Expiry: int64(i.ExpiryS),
 		CltvExpiry: uint64(i.FinalCltvDelta), Private: i.Private, AddIndex: i.AddIndex, SettleIndex: i.SettleIndex,
-		AmtPaidSat: int64(paid.ToSatoshis()), AmtPaidMsat: int64(paid), State: invoiceStates[i.Status], IsKeysend: i.Keysend,
+		AmtPaid: int64(paid), AmtPaidSat: int64(paid.ToSatoshis()), AmtPaidMsat: int64(paid), State: invoiceStates[i.Status], IsKeysend: i.Keysend,
 		PaymentAddr: i.PaymentSecret,
 	}
 	if out.Settled {

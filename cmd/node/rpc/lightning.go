@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/hex"
 
+	"github.com/lightningnetwork/lnd/lnwire"
+
 	"stormcell/chain/backend"
 	"stormcell/cmd/node/version"
 	"stormcell/messages/lnrpc"
@@ -19,6 +21,12 @@ type lightning struct {
 
 func (l *lightning) node() *Node { return l.server.node.Load() }
 
+// What a node of lnd's is called and painted with when nobody says.
+const (
+	aliasLength = 20 // digits of its key
+	color       = "#3399ff"
+)
+
 // GetInfo implements lnrpc.LightningServer.
 func (l *lightning) GetInfo(ctx context.Context, _ *lnrpc.GetInfoRequest) (*lnrpc.GetInfoResponse, error) {
 	n := l.node()
@@ -31,8 +39,11 @@ func (l *lightning) GetInfo(ctx context.Context, _ *lnrpc.GetInfoRequest) (*lnrp
 		return nil, refused(err)
 	}
 	tip, synced := n.Chain.SyncedTo()
+	key := hex.EncodeToString(n.Key.SerializeCompressed())
 	info := &lnrpc.GetInfoResponse{
-		IdentityPubkey: hex.EncodeToString(n.Key.SerializeCompressed()),
+		IdentityPubkey: key,
+		Alias:          key[:aliasLength],
+		Color:          color,
 		NumPeers:       uint32(len(peers)),
 		Version:        version.Number,
 		CommitHash:     version.Commit(),
@@ -41,6 +52,10 @@ func (l *lightning) GetInfo(ctx context.Context, _ *lnrpc.GetInfoRequest) (*lnrp
 		BlockHeight:    tip.Height,
 		BlockHash:      tip.Hash.String(),
 		SyncedToChain:  synced,
+		WalletSynced:   synced,
+	}
+	if found := n.Chain.TipFound(); !found.IsZero() {
+		info.BestHeaderTimestamp = found.Unix()
 	}
 	for _, c := range channels {
 		switch where := stageOf(&c); {
@@ -73,12 +88,15 @@ func (l *lightning) StopDaemon(context.Context, *lnrpc.StopRequest) (*lnrpc.Stop
 	return &lnrpc.StopResponse{Status: "shutdown initiated, the log shows its progress"}, nil
 }
 
-// features describes a vector by its bits.
+// features describes a vector by its bits, with lnd's names.
 func features(v wire.Features) map[uint32]*lnrpc.Feature {
 	out := map[uint32]*lnrpc.Feature{}
 	for _, bit := range v.Bits() {
-		f := wire.Feature(bit &^ 1)
-		out[uint32(bit)] = &lnrpc.Feature{Name: f.String(), IsRequired: bit%2 == 0, IsKnown: f.Known()}
+		f := &lnrpc.Feature{Name: "unknown", IsRequired: bit%2 == 0, IsKnown: wire.Feature(bit &^ 1).Known()}
+		if name, named := lnwire.Features[lnwire.FeatureBit(bit)]; named {
+			f.Name = name
+		}
+		out[uint32(bit)] = f
 	}
 	return out
 }

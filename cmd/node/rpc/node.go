@@ -84,6 +84,8 @@ type Wallet interface {
 type Chain interface {
 	// SyncedTo is the last block, and whether that was the tip of the best chain.
 	SyncedTo() (backend.BlockRef, bool)
+	// TipFound is when the tip of the best chain was found, as its miner says; zero while that is not known.
+	TipFound() time.Time
 }
 
 // Invoices are payments to the node; invoice.Client says what its methods do.

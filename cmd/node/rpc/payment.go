@@ -24,6 +24,7 @@ func describePayment(p *pb.Payment) *lnrpc.Payment {
 		Status: paymentStates[payment.StatusOf(p)], CreationTimeNs: p.CreatedNs, PaymentIndex: p.Number,
 	}
 	out.ValueSat = out.ValueMsat / 1000
+	out.Value, out.CreationDate = out.ValueSat, p.CreatedNs/nanoseconds
 	if len(p.Preimage) > 0 {
 		out.PaymentPreimage = hex.EncodeToString(p.Preimage)
 	}
@@ -38,6 +39,7 @@ func describePayment(p *pb.Payment) *lnrpc.Payment {
 		}
 	}
 	out.FeeSat = out.FeeMsat / 1000
+	out.Fee = out.FeeSat
 	return out
 }
 
@@ -61,8 +63,9 @@ func describeRoute(r *pb.Request, route *pb.Route) *lnrpc.Route {
 	for i, h := range route.GetHops() {
 		hop := &lnrpc.Hop{
 			ChanId: h.Scid, Expiry: h.Expiry, AmtToForwardMsat: int64(h.AmountMsat), FeeMsat: int64(arrives - h.AmountMsat),
-			PubKey: hex.EncodeToString(h.Node),
+			PubKey: hex.EncodeToString(h.Node), TlvPayload: true, ChanCapacity: int64(arrives / 1000),
 		}
+		hop.AmtToForward, hop.Fee = hop.AmtToForwardMsat/1000, hop.FeeMsat/1000
 		if i == len(route.GetHops())-1 {
 			forPayee(hop, r)
 		}
@@ -70,6 +73,7 @@ func describeRoute(r *pb.Request, route *pb.Route) *lnrpc.Route {
 		out.Hops = append(out.Hops, hop)
 		arrives = h.AmountMsat
 	}
+	out.TotalAmt, out.TotalFees, out.FirstHopAmountMsat = out.TotalAmtMsat/1000, out.TotalFeesMsat/1000, out.TotalAmtMsat
 	return out
 }
 

@@ -121,8 +121,9 @@ func TestAPaymentAsLndDescribesIt(t *testing.T) {
 	require.Equal(t, lnrpc.Payment_SUCCEEDED, p.Status)
 	require.Equal(t, hex.EncodeToString(paid.Hash), p.PaymentHash)
 	require.Equal(t, hex.EncodeToString(paid.Preimage), p.PaymentPreimage)
-	require.Equal(t, [2]int64{10, 10_000}, [2]int64{p.ValueSat, p.ValueMsat})
-	require.Equal(t, [2]int64{0, 10}, [2]int64{p.FeeSat, p.FeeMsat})
+	require.Equal(t, [3]int64{10, 10, 10_000}, [3]int64{p.Value, p.ValueSat, p.ValueMsat})
+	require.Equal(t, [3]int64{0, 0, 10}, [3]int64{p.Fee, p.FeeSat, p.FeeMsat})
+	require.Equal(t, int64(1_700_000_000), p.CreationDate)
 	require.Equal(t, uint64(5), p.PaymentIndex)
 	require.Equal(t, lnrpc.PaymentFailureReason_FAILURE_REASON_NONE, p.FailureReason)
 	require.Len(t, p.Htlcs, 3)
@@ -137,9 +138,14 @@ func TestAPaymentAsLndDescribesIt(t *testing.T) {
 	require.Equal(t, [3]int64{23, 5, 6}, [3]int64{int64(last.AttemptId), last.AttemptTimeNs, last.ResolveTimeNs})
 	relay, payee := nodeOf(2), nodeOf(3)
 	require.True(t, proto.Equal(&lnrpc.Route{
-		TotalTimeLock: 740, TotalAmtMsat: 10_010, TotalFeesMsat: 10, Hops: []*lnrpc.Hop{
-			{ChanId: 11, Expiry: 700, AmtToForwardMsat: 10_000, FeeMsat: 10, PubKey: hex.EncodeToString(relay[:])},
+		TotalTimeLock: 740, TotalAmt: 10, TotalAmtMsat: 10_010, TotalFeesMsat: 10, FirstHopAmountMsat: 10_010,
+		Hops: []*lnrpc.Hop{
 			{
+				ChanId: 11, ChanCapacity: 10, Expiry: 700, AmtToForward: 10, AmtToForwardMsat: 10_000, FeeMsat: 10,
+				PubKey: hex.EncodeToString(relay[:]), TlvPayload: true,
+			},
+			{
+				ChanCapacity: 10, AmtToForward: 10, TlvPayload: true,
 				ChanId: 12, Expiry: 700, AmtToForwardMsat: 10_000, PubKey: hex.EncodeToString(payee[:]), Metadata: []byte{5},
 				MppRecord:     &lnrpc.MPPRecord{PaymentAddr: bytes.Repeat([]byte{4}, 32), TotalAmtMsat: 10_000},
 				CustomRecords: map[uint64][]byte{70_000: []byte("hi")},

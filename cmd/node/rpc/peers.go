@@ -70,11 +70,20 @@ func (l *lightning) ListPeers(ctx context.Context, _ *lnrpc.ListPeersRequest) (*
 	if err != nil {
 		return nil, err
 	}
+	channels, err := l.node().Channels.List(ctx)
+	if err != nil {
+		return nil, refused(err)
+	}
+	sent, received := map[peerbook.NodeKey]int64{}, map[peerbook.NodeKey]int64{}
+	for _, c := range channels {
+		sent[c.Peer] += int64(c.Sent.ToSatoshis())
+		received[c.Peer] += int64(c.Received.ToSatoshis())
+	}
 	out := &lnrpc.ListPeersResponse{}
 	for _, p := range peers {
 		out.Peers = append(out.Peers, &lnrpc.Peer{
 			PubKey: p.Key.String(), Address: p.Connection.Address, Inbound: p.Connection.Inbound,
-			Features: features(p.Connection.Features),
+			Features: features(p.Connection.Features), SatSent: sent[p.Key], SatRecv: received[p.Key],
 		})
 	}
 	return out, nil

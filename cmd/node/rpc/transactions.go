@@ -78,6 +78,9 @@ func (l *lightning) transaction(tx *chainwallet.Transaction, tip uint32) (*lnrpc
 			OutputType: scriptType(o.PkScript), Address: l.addressOf(o.PkScript), PkScript: hex.EncodeToString(o.PkScript),
 			OutputIndex: int64(i), Amount: o.Value, IsOurAddress: slices.Contains(tx.OurOutputs, uint32(i)),
 		})
+		if address := l.addressOf(o.PkScript); address != "" {
+			out.DestAddresses = append(out.DestAddresses, address)
+		}
 	}
 	for i, in := range tx.Tx.TxIn {
 		out.PreviousOutpoints = append(out.PreviousOutpoints, &lnrpc.PreviousOutPoint{
