@@ -29,29 +29,15 @@ func Client(ctx context.Context, raw net.Conn, key NodeKey, remote *btcec.Public
 	machine := brontide.NewBrontideMachine(true, key, remote)
 	err := guarded(ctx, raw, func() *HandshakeError {
 		one, err := machine.GenActOne()
-		if err == nil {
-			_, err = raw.Write(one[:])
+		if err := perform(raw, 1, one[:], err); err != nil {
+			return err
 		}
-		if err != nil {
-			return &HandshakeError{Act: 1, Err: err}
-		}
-
 		var two [brontide.ActTwoSize]byte
-		if _, err = io.ReadFull(raw, two[:]); err == nil {
-			err = machine.RecvActTwo(two)
+		if err := attend(raw, 2, two[:], func() error { return machine.RecvActTwo(two) }); err != nil {
+			return err
 		}
-		if err != nil {
-			return &HandshakeError{Act: 2, Err: err}
-		}
-
 		three, err := machine.GenActThree()
-		if err == nil {
-			_, err = raw.Write(three[:])
-		}
-		if err != nil {
-			return &HandshakeError{Act: 3, Err: err}
-		}
-		return nil
+		return perform(raw, 3, three[:], err)
 	})
 	if err != nil {
 		return nil, err
@@ -66,35 +52,46 @@ func Server(ctx context.Context, raw net.Conn, key NodeKey) (*Conn, error) {
 	var remote *btcec.PublicKey
 	err := guarded(ctx, raw, func() *HandshakeError {
 		var one [brontide.ActOneSize]byte
-		_, err := io.ReadFull(raw, one[:])
-		if err == nil {
-			err = machine.RecvActOne(one)
+		if err := attend(raw, 1, one[:], func() error { return machine.RecvActOne(one) }); err != nil {
+			return err
 		}
-		if err != nil {
-			return &HandshakeError{Act: 1, Err: err}
-		}
-
 		two, err := machine.GenActTwo()
-		if err == nil {
-			_, err = raw.Write(two[:])
+		if err := perform(raw, 2, two[:], err); err != nil {
+			return err
 		}
-		if err != nil {
-			return &HandshakeError{Act: 2, Err: err}
-		}
-
 		var three [brontide.ActThreeSize]byte
-		if _, err = io.ReadFull(raw, three[:]); err == nil {
+		return attend(raw, 3, three[:], func() (err error) {
 			remote, err = finish(machine, three)
-		}
-		if err != nil {
-			return &HandshakeError{Act: 3, Err: err}
-		}
-		return nil
+			return err
+		})
 	})
 	if err != nil {
 		return nil, err
 	}
 	return newConn(raw, machine, remote), nil
+}
+
+// perform writes an act, if it could be made.
+func perform(raw io.Writer, number int, act []byte, err error) *HandshakeError {
+	if err == nil {
+		_, err = raw.Write(act)
+	}
+	if err != nil {
+		return &HandshakeError{Act: number, Err: err}
+	}
+	return nil
+}
+
+// attend reads an act and takes it.
+func attend(raw io.Reader, number int, act []byte, take func() error) *HandshakeError {
+	_, err := io.ReadFull(raw, act)
+	if err == nil {
+		err = take()
+	}
+	if err != nil {
+		return &HandshakeError{Act: number, Err: err}
+	}
+	return nil
 }
 
 // finish takes the initiator's last act, and returns the key it proves. The machine keeps that key to itself, so a copy
