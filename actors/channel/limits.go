@@ -252,13 +252,15 @@ type Room struct {
 	Sendable wire.MilliSatoshi // in one HTLC
 	HTLCs    int               // how many
 	PerHTLC  wire.MilliSatoshi // what each but the first takes from Sendable, which bounds them together
+	// Emptied is about what one can carry once the HTLCs of ours that are on their way have settled; zero if there are none.
+	Emptied wire.MilliSatoshi
 }
 
 // room counts every HTLC as if it had an output, and so is on the safe side.
 func (c *Commitments) room(p *Policy) Room {
-	r := Room{Sendable: c.Sendable(p), HTLCs: maxHTLCs}
+	r := Room{Sendable: c.Sendable(p), HTLCs: maxHTLCs, Emptied: c.emptied()}
 	if r.Sendable == 0 {
-		return Room{}
+		return Room{Emptied: r.Emptied}
 	}
 	_ = c.each(func(a *Commitment, owner Side, v view) *Refusal {
 		t := c.tally(a, owner, v, nil)
@@ -273,6 +275,24 @@ func (c *Commitments) room(p *Policy) Room {
 	})
 	r.HTLCs = max(r.HTLCs, 1) // that one is known
 	return r
+}
+
+// emptied is what one HTLC can carry once all of ours have settled.
+func (c *Commitments) emptied() wire.MilliSatoshi {
+	if len(c.HTLCs[Local]) == 0 {
+		return 0
+	}
+	carries := c.Terms[Remote].MaxHTLCValueInFlight
+	_ = c.each(func(a *Commitment, owner Side, v view) *Refusal {
+		t, keep := c.tally(a, owner, v, nil), c.reserve(Local)
+		if c.Opener {
+			t.untrimmed = 1
+			keep += t.spikeCost()
+		}
+		carries = min(carries, above(t.balance[Local], keep))
+		return nil
+	})
+	return carries
 }
 
 // costOfOutput is what one more HTLC adds to the cost of a commitment at most: fees are rounded down.

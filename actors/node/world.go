@@ -56,7 +56,7 @@ func (n *Node) channelsWith(ctx context.Context, peer [33]byte) ([]router.Channe
 	for i, c := range open {
 		channels[i] = router.Channel{
 			Address: c.Address, Peer: c.Peer, Scid: c.Scid.ToUint64(), Minimum: c.RemoteTerms.HTLCMinimum,
-			Sendable: c.Room.Sendable, HTLCs: c.Room.HTLCs, PerHTLC: c.Room.PerHTLC,
+			Sendable: c.Room.Sendable, HTLCs: c.Room.HTLCs, PerHTLC: c.Room.PerHTLC, Emptied: c.Room.Emptied,
 		}
 	}
 	return channels, nil

@@ -254,6 +254,8 @@ func (t *turn) shardEnded(end *pb.ShardEnded) durable.Outcome {
 		a.FailedNs, a.Failure = end.GetAtNs(), end.GetFailure()
 		if why := verdict(a); why != pb.FailureReason_NONE {
 			t.fail(why)
+		} else if isFull(a.GetFailure()) {
+			t.askLater()
 		}
 	}
 	t.proceed()

@@ -60,15 +60,15 @@ func isAboutTheHTLC(code lnwire.FailCode) bool {
 }
 
 // lesson is what the failure of an attempt says of the channel it began with: that it carries less than some amount, which
-// may be nothing. A set that the payee waited for in vain says nothing.
+// may be nothing. A set that the payee waited for in vain says nothing, nor does a channel that was full.
 func lesson(a *pb.Attempt) (router.Bound, bool) {
 	f := a.GetFailure()
-	if f == nil {
+	if f == nil || isFull(f) {
 		return router.Bound{}, false
 	}
 	bound := router.Bound{Channel: durable.Address(a.GetRoute().GetChannel())}
 	switch r := f.GetRefused(); {
-	case r != nil && dependsOnAmount(r.GetCode()):
+	case r != nil && r.GetCode() == channelpb.RefusalCode_INSUFFICIENT_FUNDS:
 		bound.Below = wire.MilliSatoshi(a.GetRoute().GetAmountMsat())
 	case r == nil && fromPayee(a):
 		if code, _ := CodeOf(f); code == lnwire.CodeMPPTimeout {
@@ -78,10 +78,10 @@ func lesson(a *pb.Attempt) (router.Bound, bool) {
 	return bound, true
 }
 
-// dependsOnAmount tells whether a channel that refused might take less.
-func dependsOnAmount(code channelpb.RefusalCode) bool {
-	switch code {
-	case channelpb.RefusalCode_INSUFFICIENT_FUNDS, channelpb.RefusalCode_TOO_MUCH_IN_FLIGHT:
+// isFull tells whether a channel of ours refused an HTLC for others that were on their way.
+func isFull(f *pb.Failure) bool {
+	switch f.GetRefused().GetCode() {
+	case channelpb.RefusalCode_TOO_MANY_HTLCS, channelpb.RefusalCode_TOO_MUCH_IN_FLIGHT, channelpb.RefusalCode_TOO_MUCH_DUST:
 		return true
 	}
 	return false

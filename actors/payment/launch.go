@@ -103,9 +103,8 @@ func (t *turn) launch(found *Found) {
 		return
 	}
 	switch {
-	case t.tooEarly(found.Err):
-		t.later = true
-		t.out.Release = append(t.out.Release, durable.SetTimer{Key: laterTimer, After: askAgainAfter, Body: goOn{}})
+	case t.passes(found.Err):
+		t.askLater()
 		return
 	case errors.Is(found.Err, router.ErrInsufficientBalance):
 		t.fail(pb.FailureReason_INSUFFICIENT_BALANCE)
@@ -122,11 +121,17 @@ func (t *turn) launch(found *Found) {
 	}
 }
 
-// tooEarly tells whether what is wrong may be so only because the node has just started: the chain is not known, or peers are not
-// back. The deadline of the payment bounds the wait.
-func (t *turn) tooEarly(err error) bool {
+// passes tells whether what is wrong may pass by itself: the channels are full, or the node has just started, so that the chain is
+// not known or peers are not back. The deadline of the payment bounds the wait.
+func (t *turn) passes(err error) bool {
 	noWay := errors.Is(err, router.ErrNoRoute) || errors.Is(err, router.ErrInsufficientBalance)
-	return errors.Is(err, ErrNoChain) || noWay && t.nowNs() < t.until
+	return errors.Is(err, ErrNoChain) || errors.Is(err, router.ErrBusy) || noWay && t.nowNs() < t.until
+}
+
+// askLater puts the next question off.
+func (t *turn) askLater() {
+	t.later = true
+	t.out.Release = append(t.out.Release, durable.SetTimer{Key: laterTimer, After: askAgainAfter, Body: goOn{}})
 }
 
 // check holds routes against what is left of amount, fee and parts.

@@ -78,7 +78,7 @@ type (
 type Found struct {
 	Round  uint64
 	Routes []*pb.Route
-	Err    error // router.ErrNoRoute, router.ErrInsufficientBalance, or another
+	Err    error // router.ErrNoRoute, router.ErrInsufficientBalance, router.ErrBusy, or another
 }
 
 // goOn is the payment's own reminder that its deadline has come, that it was recovered, or that it is to ask for routes again.

@@ -206,6 +206,7 @@ func TestVerdictsAndLessons(t *testing.T) {
 		"malformed": {&pb.Failure{Hop: 1, Cause: &pb.Failure_Malformed{Malformed: &channelpb.Malformed{Code: 0xc005}}},
 			1, pb.FailureReason_NONE, 0, true},
 		"too little balance": {refusal(channelpb.RefusalCode_INSUFFICIENT_FUNDS, ""), 1, pb.FailureReason_NONE, amount, true},
+		"channel is full":    {refusal(channelpb.RefusalCode_TOO_MANY_HTLCS, ""), 1, pb.FailureReason_NONE, 0, false},
 		"peer away":          {refusal(channelpb.RefusalCode_PEER_OFFLINE, ""), 1, pb.FailureReason_NONE, 0, true},
 		"our mistake":        {refusal(channelpb.RefusalCode_BAD_REQUEST, ""), 1, pb.FailureReason_ERROR, 0, true},
 	} {

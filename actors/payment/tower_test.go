@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"stormcell/actors/router"
 	channelpb "stormcell/messages/channel"
 	pb "stormcell/messages/payment"
 	"stormcell/peer/wire"
@@ -275,4 +276,26 @@ func TestRefusedShardIsTriedElsewhere(t *testing.T) {
 	q := Query(s.p(), 400, 0, 3)
 	require.Len(t, q.Learned, 1)
 	require.Equal(t, wire.MilliSatoshi(400), q.Learned[0].Below)
+}
+
+// A payment waits while HTLCs on their way leave it no room, until its time is over.
+func TestWaitsForRoom(t *testing.T) {
+	s := newScript(t)
+	s.does(pay(1_000))
+	s.does(Found{Round: s.asked, Err: router.ErrBusy})
+	require.Equal(t, pb.Status_IN_FLIGHT, StatusOf(s.p()))
+	s.does(s.timers[laterTimer])
+	require.Greater(t, s.asks, 1)
+
+	s.does(Found{Round: s.asked, Routes: over(1_000)})
+	asks := s.asks
+	s.does(failedShard(1, refusal(channelpb.RefusalCode_TOO_MANY_HTLCS, "full")))
+	require.Equal(t, asks, s.asks, "it asks at once")
+	s.does(s.timers[laterTimer])
+	require.Equal(t, asks+1, s.asks)
+	require.Empty(t, Query(s.p(), 1_000, 0, 4).Learned)
+
+	s.env.now = s.env.now.Add(DefaultTimeout)
+	s.does(s.timers[deadlineTimer])
+	require.Equal(t, pb.FailureReason_TIMEOUT, s.p().GetFailure())
 }

@@ -21,6 +21,8 @@ var (
 	ErrNoRoute = errors.New("no route to the payee")
 	// ErrInsufficientBalance: there is a way, but our channels cannot carry the amount.
 	ErrInsufficientBalance = errors.New("insufficient local balance")
+	// ErrBusy: our channels cannot carry the amount now, and may once HTLCs have ended that are on their way.
+	ErrBusy = errors.New("the channels are full of HTLCs on their way")
 )
 
 // padding is how many blocks an HTLC has beyond what the payee wants: some may be found while it is on its way.
@@ -36,6 +38,8 @@ type Channel struct {
 	// HTLCs is how many it can take now. Together they are bounded by Sendable, less PerHTLC for each but the first.
 	HTLCs   int
 	PerHTLC wire.MilliSatoshi
+	// Emptied is about what it can take once the HTLCs of ours that are on their way have settled; zero if there are none.
+	Emptied wire.MilliSatoshi
 }
 
 // Bound is what was learned of a channel: all that it still takes is less than Below; nothing at all if that is zero.
@@ -60,7 +64,7 @@ type Query struct {
 }
 
 // Find gives routes that together bring the amount to the payee, as few as possible. The height is that of the newest
-// block. The errors are ErrNoRoute and ErrInsufficientBalance.
+// block. The errors are ErrNoRoute, ErrInsufficientBalance and ErrBusy.
 func Find(q Query, channels []Channel, height uint32) ([]*pb.Route, error) {
 	most := min(q.MaxDelta, math.MaxUint32-height)
 	if most < padding || q.FinalDelta > most-padding { // the payee's number may be any
@@ -71,8 +75,12 @@ func Find(q Query, channels []Channel, height uint32) ([]*pb.Route, error) {
 	if len(shares) == 0 {
 		return nil, fmt.Errorf("%w: no channel with the payee", ErrNoRoute)
 	}
+	busy := isBusy(q, shares)
 	parts, err := split(q, shares)
-	if err != nil {
+	switch {
+	case err != nil && busy:
+		return nil, fmt.Errorf("%w: %v", ErrBusy, q.Amount)
+	case err != nil:
 		return nil, err
 	}
 	routes := make([]*pb.Route, len(parts))
@@ -85,6 +93,17 @@ func Find(q Query, channels []Channel, height uint32) ([]*pb.Route, error) {
 	return routes, nil
 }
 
+// isBusy tells whether the channels may carry the amount once some of them are emptied.
+func isBusy(q Query, shares []share) bool {
+	var later wire.MilliSatoshi
+	some := false
+	for _, s := range shares {
+		later += max(s.Sendable, s.Emptied)
+		some = some || s.Emptied > 0
+	}
+	return some && later >= q.Amount
+}
+
 // shares are what the channels with the payee that may be used first can carry, with what was learned of each, the largest
 // first.
 func (q *Query) shares(channels []Channel) []share {
@@ -95,7 +114,7 @@ func (q *Query) shares(channels []Channel) []share {
 		}
 		for _, b := range q.Learned {
 			if b.Channel == c.Address {
-				c.Sendable = min(c.Sendable, max(b.Below, 1)-1)
+				c.Sendable, c.Emptied = min(c.Sendable, max(b.Below, 1)-1), min(c.Emptied, max(b.Below, 1)-1)
 			}
 		}
 		c.Minimum = max(c.Minimum, 1)

@@ -34,6 +34,12 @@ func taking(c Channel, htlcs int, cost wire.MilliSatoshi) Channel {
 	return c
 }
 
+// emptying is a channel that carries so much once the HTLCs in it have ended.
+func emptying(c Channel, emptied wire.MilliSatoshi) Channel {
+	c.Emptied = emptied
+	return c
+}
+
 func TestFind(t *testing.T) {
 	three := []Channel{to(payee, 1, 500), to(payee, 2, 300), to(somebody, 3, 9_000), to(payee, 4, 400)}
 	type want map[string][]uint64
@@ -82,6 +88,15 @@ func TestFind(t *testing.T) {
 		}, nil, ErrInsufficientBalance},
 		{"figures that nobody can have", Query{Amount: math.MaxInt64, MaxParts: 9, MaxPart: math.MaxInt64 - 1},
 			[]Channel{taking(to(payee, 1, math.MaxInt64), 9, math.MaxUint64)}, nil, ErrInsufficientBalance},
+		{"a channel that is full", Query{Amount: 600, MaxParts: 5}, []Channel{emptying(to(payee, 1, 0), 600)}, nil, ErrBusy},
+		{"channels that are full together", Query{Amount: 900, MaxParts: 5},
+			[]Channel{emptying(to(payee, 1, 500), 500), emptying(to(payee, 2, 0), 400)}, nil, ErrBusy},
+		{"more than channels carry that are full", Query{Amount: 901, MaxParts: 5},
+			[]Channel{emptying(to(payee, 1, 500), 500), emptying(to(payee, 2, 0), 400)}, nil, ErrInsufficientBalance},
+		{"a full channel that carries nothing", Query{Amount: 1, MaxParts: 5, Learned: []Bound{{"channel/1", 0}}},
+			[]Channel{emptying(to(payee, 1, 0), 600)}, nil, ErrInsufficientBalance},
+		{"one full channel of two", Query{Amount: 400, MaxParts: 5}, []Channel{emptying(to(payee, 1, 0), 900), to(payee, 2, 400)},
+			want{"channel/2": {400}}, nil},
 		{"only certain channels", Query{Amount: 400, MaxParts: 5, First: []uint64{2, 4}, Spread: 7}, three,
 			want{"channel/4": {400}}, nil},
 		{"a channel that carries less", Query{Amount: 450, MaxParts: 5, Learned: []Bound{{"channel/1", 450}}}, three,

@@ -176,10 +176,14 @@ func (n *node) find(from durable.Address, session uint64, e payment.FindRoutes) 
 	var open []router.Channel
 	left := len(l.slots)
 	answered := func(index uint32, figures any) {
-		if b, ok := figures.(channel.Balances); ok && b.Room.Sendable > 0 {
+		b, _ := figures.(channel.Balances)
+		if n.rng.IntN(4) == 0 {
+			b.Room.Emptied = 0 // it has just settled, say: so nobody waits for ever
+		}
+		if max(b.Room.Sendable, b.Room.Emptied) > 0 {
 			open = append(open, router.Channel{
 				Address: channelAt(index), Peer: e.Query.Payee, Scid: uint64(index), Minimum: 1,
-				Sendable: b.Room.Sendable, HTLCs: b.Room.HTLCs, PerHTLC: b.Room.PerHTLC,
+				Sendable: b.Room.Sendable, HTLCs: b.Room.HTLCs, PerHTLC: b.Room.PerHTLC, Emptied: b.Room.Emptied,
 			})
 		}
 		if left--; left == 0 {
