@@ -171,24 +171,6 @@ func TestPrecedence(t *testing.T) {
 	h.start(t) // both flags are on its command line
 }
 
-func TestMetrics(t *testing.T) {
-	t.Parallel()
-	h := newHome(t)
-	p := h.start(t, "--metricslisten=127.0.0.1:0")
-	h.create(t, p)
-	at := p.waitFor(t, "serving metrics")["address"].(string)
-	answer, err := http.Get("http://" + at + "/metrics")
-	require.NoError(t, err)
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	require.NoError(t, err)
-	for _, name := range []string{
-		`stormcell_actors_awake\{kind="peerbook"\} 1\n`, `stormcell_journal_commits_total [1-9]`, "go_goroutines",
-	} {
-		require.Regexp(t, name, string(text))
-	}
-}
-
 func TestProfiles(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)

@@ -241,6 +241,8 @@ func (s statusPage) since(unixNano int64) string { return brief(s.now.Sub(time.U
 // brief is a duration in its largest unit.
 func brief(d time.Duration) string {
 	switch d = max(d, 0); {
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
 	case d < time.Second:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	case d < 2*time.Minute:

@@ -121,7 +121,7 @@ func TestLogLevel(t *testing.T) {
 func TestUnits(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{
-		-time.Second: "0 ms", 3 * time.Millisecond: "3 ms", 119 * time.Second: "119 s", 2 * time.Minute: "2 min",
+		-time.Second: "0.0 ms", 3456 * time.Microsecond: "3.5 ms", 12 * time.Millisecond: "12 ms", 119 * time.Second: "119 s", 2 * time.Minute: "2 min",
 		47 * time.Hour: "47 h", 48 * time.Hour: "2 days",
 	} {
 		require.Equal(t, want, brief(d))

@@ -40,6 +40,7 @@ type daemon struct {
 	journal *persistence.Badger
 	server  *rpc.Server
 	metrics *metrics
+	health  *health
 	profile *http.Server // nil if nobody asks
 	chain   *chain       // nil until unlocked
 	node    *node.Node   // likewise
@@ -76,8 +77,9 @@ func run(ctx context.Context, stop func(), c config.Daemon, stderr *os.File) (er
 	}
 	log, closeLog := newLog(c, stderr)
 	defer closeLog()
-	d := &daemon{config: c, started: time.Now(), log: log, unlocked: make(chan wallet.Seed, 1), failed: make(chan error, 4)}
-	if d.journal, err = openJournal(c, log); err != nil {
+	d := &daemon{config: c, started: time.Now(), log: log, metrics: newMetrics(), unlocked: make(chan wallet.Seed, 1),
+		failed: make(chan error, 4)}
+	if d.journal, err = openJournal(c, log, d.metrics.synced); err != nil {
 		return err
 	}
 	defer func() {
@@ -112,7 +114,10 @@ func (d *daemon) listen(stop func()) error {
 	if err != nil {
 		return fault.New(fault.Failed, err, "If another daemon has this address, choose another with --rpclisten.")
 	}
-	if d.metrics, err = serveMetrics(d.config.MetricsListen, d.journal, d.log, d.fail); err != nil {
+	d.metrics.add(d.server.Collectors()...)
+	d.metrics.add(journalMetrics(d.journal)...)
+	d.health = &health{journal: d.journal, hasWallet: d.server.HasWallet}
+	if err := d.metrics.serve(d.config.MetricsListen, d.health, d.log, d.fail); err != nil {
 		return fault.New(fault.Failed, err, "Choose another address with --metricslisten.")
 	}
 	if d.profile, err = serveProfile(d.config.ProfileListen, d.log, d.fail); err != nil {
@@ -187,7 +192,9 @@ func (d *daemon) start(ctx context.Context, s wallet.Seed) error {
 		return fault.New(fault.Failed, err, "The log says more.")
 	}
 	d.chain.connect(d.node, d.fail)
-	d.metrics.add(d.node.Kernel)
+	d.metrics.add(d.node.Collectors()...)
+	d.metrics.add(books{d.node, d.log})
+	d.health.node.Store(d.node)
 	d.server.Activate(rpc.Node{
 		Key: signer.NodeKey(), SignMessage: signer.SignMessage, PeerAddr: d.node.PeerAddr(), Features: node.Features(), Peers: d.node.Peers,
 		Channels: d.node.Channels(), Wallet: d.node.Wallet(), Chain: d.node, Invoices: d.node.Invoices(),
@@ -212,6 +219,9 @@ func (d *daemon) close() error {
 	defer cancel()
 	began := time.Now()
 	notify(d.log, sd.SdNotifyStopping)
+	if d.health != nil {
+		d.health.stopping.Store(true)
+	}
 	var err error
 	if d.server != nil {
 		removeAddress(d.config.Common)

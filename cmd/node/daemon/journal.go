@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"log/slog"
+	"time"
 
 	"stormcell/actors/node"
 	"stormcell/cmd/node/config"
@@ -11,11 +12,11 @@ import (
 	"stormcell/persistence"
 )
 
-// openJournal opens the journal of the data directory, or says what keeps it shut and what to do.
-func openJournal(c config.Daemon, log *slog.Logger) (*persistence.Badger, error) {
+// openJournal opens the journal of the data directory, or says what keeps it shut and what to do. synced hears of syncs.
+func openJournal(c config.Daemon, log *slog.Logger, synced func(time.Duration)) (*persistence.Badger, error) {
 	j, err := persistence.Open(persistence.Options{
 		Dir: c.Dir, Logger: log.With(node.SubsystemKey, levels.Journal), FreeSpaceFloor: c.FreeSpaceFloor, AcceptLoss: c.AcceptLoss, ConfirmMove: c.Moved,
-		Restored: c.Restored,
+		Restored: c.Restored, Synced: synced,
 	})
 	if err != nil {
 		return nil, fault.New(fault.Data, err, "%s", adviceOnOpen(err))

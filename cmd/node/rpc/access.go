@@ -131,5 +131,6 @@ func (s *Server) finish(method string, began time.Time, err *error) {
 		s.log.Error("a call panicked", "method", method, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		*err = status.Error(codes.Internal, "internal error: the daemon's log says more")
 	}
+	s.answered.WithLabelValues(strings.TrimPrefix(method, "/"), status.Code(*err).String()).Inc()
 	s.log.Debug("call", "method", method, "took", time.Since(began), "code", status.Code(*err).String())
 }

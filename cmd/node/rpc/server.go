@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -80,6 +81,7 @@ type Server struct {
 	macaroons *macaroons
 	calls     chan struct{} // one per call under way
 	streams   chan struct{} // one per stream
+	answered  *prometheus.CounterVec
 
 	unlocking sync.Mutex // scrypt needs much memory: one at a time
 	node      atomic.Pointer[Node]
@@ -110,6 +112,9 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		o: o, log: o.Log, listener: listener, states: newStates(initial), macaroons: macaroons,
 		calls: make(chan struct{}, maxCalls), streams: make(chan struct{}, maxStreams),
+		answered: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "stormcell_grpc_calls_total", Help: "Calls answered since the start, and streams ended.",
+		}, []string{"method", "code"}),
 	}
 	s.grpc = grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(&tls.Config{
@@ -132,6 +137,9 @@ func New(o Options) (*Server, error) {
 	debugrpc.RegisterDebugServer(s.grpc, &debugger{server: s})
 	return s, nil
 }
+
+// Collectors are what Prometheus may know of the server.
+func (s *Server) Collectors() []prometheus.Collector { return []prometheus.Collector{s.answered} }
 
 // Addr is where the server listens.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }

@@ -83,7 +83,7 @@ func describeKernel(s durable.Status, most int) *debugrpc.KernelStatus {
 	for _, a := range s.Actors {
 		states[a.Address] = a.State
 		deepest[a.Address.Kind()] = max(deepest[a.Address.Kind()], a.Mailbox)
-		if a.Mailbox > 0 || a.Kept > 0 || a.Parked || !strings.Contains(workingStates, a.State) {
+		if a.Mailbox > 0 || a.Parked || !strings.Contains(workingStates, a.State) {
 			notable = append(notable, a)
 		}
 	}
@@ -171,9 +171,10 @@ func describeChannels(
 		if slices.ContainsFunc(actors, func(a durable.ActorStatus) bool { return a.Address == c.Address && a.State == haltedState }) {
 			c.Trouble = haltedState
 		}
+		local, remote := balances(&c)
 		out.Channels = append(out.Channels, &debugrpc.ChannelStatus{
 			Address: string(c.Address), Peer: hex.EncodeToString(c.Peer[:]), State: inWords(&c), Active: c.Active,
-			Htlcs: uint32(len(c.HTLCs)), CapacitySat: uint64(c.Capacity), LocalMsat: uint64(c.Local), RemoteMsat: uint64(c.Remote),
+			Htlcs: uint32(len(c.HTLCs)), CapacitySat: uint64(c.Capacity), LocalMsat: uint64(local), RemoteMsat: uint64(remote),
 		})
 	}
 	return out, err
