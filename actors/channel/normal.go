@@ -183,9 +183,11 @@ func (t *turn) signNow() error {
 	t.stage(&pb.SignWanted{})
 	if !t.synced || t.c.Awaiting || !t.c.toSign() {
 		if t.c != nil && !t.c.owesSignature() {
-			return t.goOnClosing()
+			if err := t.goOnClosing(); err != nil {
+				return err
+			}
 		}
-		return nil
+		return t.prepareNext()
 	}
 	messages, err := t.c.sign(remoteNext, t.Signer)
 	if err != nil {
@@ -198,6 +200,14 @@ func (t *turn) signNow() error {
 	t.write(messages...)
 	t.expectRevocation(t.c.RemoteNumber)
 	return t.goOnClosing()
+}
+
+// prepareNext uses the time until the peer has answered, or somebody wants something.
+func (t *turn) prepareNext() error {
+	if !t.synced || !t.isReady() {
+		return nil
+	}
+	return t.c.prepare(t.Signer, keys.Parallel(t.env.Parallel))
 }
 
 // updateReceived stages an update of the peer: its signature stores it.

@@ -48,11 +48,14 @@ type Party struct {
 	ToSelfDelay uint16
 }
 
-// Channel is one funding of a channel, alike on both sides. It is not changed after it has been made.
+// Channel is one funding of a channel, alike on both sides. It is not changed after it has been made, but for what Prepare
+// remembers, which shows nowhere.
 type Channel struct {
 	Outpoint wire.OutPoint
 	Capacity btcutil.Amount
 	Parties  [2]Party // by Side
+
+	next [2]prepared // by the Side of the broadcaster
 }
 
 // FundingScript is the witness script of the funding output.

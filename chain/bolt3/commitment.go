@@ -77,19 +77,15 @@ func (c *Channel) Commitment(broadcaster Side, spec Spec, point *btcec.PublicKey
 	if err := spec.check(c.Capacity); err != nil {
 		return nil, err
 	}
-	own, other := &c.Parties[broadcaster], &c.Parties[broadcaster.Other()]
-	derive := keys.ForCommitment
-	if spec.Untrimmed(own.DustLimit) == 0 {
-		derive = keys.ForEmptyCommitment
-	}
+	dustLimit := c.Parties[broadcaster].DustLimit
 	commitment := &Commitment{
 		Broadcaster: broadcaster,
 		Number:      spec.Number,
 		Point:       point,
-		Keys:        derive(own.Basepoints, other.Basepoints, point),
+		Keys:        c.keysOf(broadcaster, point, spec.Untrimmed(dustLimit) > 0),
 		channel:     c,
 	}
-	commitment.addHTLCs(spec.HTLCs, own.DustLimit)
+	commitment.addHTLCs(spec.HTLCs, dustLimit)
 	commitment.addBalances(c.afterFee(broadcaster, spec))
 
 	slices.SortFunc(commitment.Outputs, compareOutputs)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/btcsuite/btcd/btcec/v2"
 	"github.com/btcsuite/btcd/btcutil"
 	"github.com/btcsuite/btcd/wire"
 	"github.com/lightningnetwork/lnd/lnwire"
@@ -255,5 +256,26 @@ func FuzzCommitmentNumber(f *testing.F) {
 		if number, ok := channel.CommitmentNumber(tx); ok {
 			require.Less(t, number, uint64(keys.MaxCommitments))
 		}
+	})
+}
+
+// What was prepared changes nothing but the time that it takes.
+func TestPreparedCommitmentsAreTheSame(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := anyState.Draw(t, "state")
+		point := func(n uint64) *btcec.PublicKey {
+			p, err := signers()[s.side].CommitmentPoint(channelIndex, n)
+			require.NoError(t, err)
+			return p
+		}
+		want := commit(t, s.channel, s.side, s.spec)
+		again := newChannel(t, s.channel.Capacity, dustLimits(s.channel))
+		// For the commitment, for another one, and for the other side.
+		again.Prepare(s.side, point(s.spec.Number^rapid.Uint64Range(0, 1).Draw(t, "another")))
+		again.Prepare(s.side.Other(), point(s.spec.Number))
+		got := commit(t, again, s.side, s.spec)
+		require.Equal(t, want.Keys, got.Keys)
+		require.Equal(t, serialized(t, want.Tx), serialized(t, got.Tx))
 	})
 }
