@@ -110,7 +110,7 @@ func (n *newcomer) watch(command []string, look func(cmd *exec.Cmd, said string)
 	}
 	_ = cmd.Wait() // the caller judges how it ended
 	r := result{said.String(), cmd.ProcessState, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
-	n.t.Logf("%v took %v, and %v of computing", command, time.Since(began).Round(time.Second), r.cpu.Round(time.Second))
+	n.t.Logf("%v took %v, and %v of computing", command[:2], time.Since(began).Round(time.Second), r.cpu.Round(time.Second))
 	return r
 }
 

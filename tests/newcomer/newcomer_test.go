@@ -79,12 +79,12 @@ func TestNewcomer(t *testing.T) {
 	n.leavesNothing()
 }
 
-// inOrder holds that each of the patterns is in a text, one after the other.
+// inOrder holds that each of the patterns is in a text, one after the other. A dollar sign stands for itself.
 func inOrder(t *testing.T, text string, patterns []string) {
 	t.Helper()
 	rest := text
 	for _, pattern := range patterns {
-		at := regexp.MustCompile(pattern).FindStringIndex(rest)
+		at := regexp.MustCompile(strings.ReplaceAll(pattern, "$", `\$`)).FindStringIndex(rest)
 		require.NotNil(t, at, "%q is missing, or not at its place, in\n%s", pattern, text)
 		rest = rest[at[1]:]
 	}

@@ -3,6 +3,8 @@ package ctl
 import (
 	"bytes"
 	"io"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -118,4 +120,29 @@ func TestVersion(t *testing.T) {
 	t.Parallel()
 	require.Contains(t, said(t, "version"), "version  0.")
 	require.Contains(t, said(t, "version", "--json"), `"go_version": "go1.`)
+}
+
+// TestDocumentsNameCommandsThatExist, and README all there are.
+func TestDocumentsNameCommandsThatExist(t *testing.T) {
+	t.Parallel()
+	documents, err := filepath.Glob("../../../docs/*.md")
+	require.NoError(t, err)
+	const readme = "../../../README.md"
+	named := regexp.MustCompile("`(?:[^`\n]*/)?stormcell ([a-z-]+)|(?m)^(?:bin/)?stormcell ([a-z-]+)")
+	for _, document := range append(documents, readme) {
+		text, err := os.ReadFile(document)
+		require.NoError(t, err)
+		for _, m := range named.FindAllStringSubmatch(string(text), -1) {
+			root := Root()
+			root.InitDefaultHelpCmd()
+			cmd, _, err := root.Find([]string{m[1] + m[2]})
+			require.NoError(t, err, document)
+			require.NotEqual(t, "stormcell", cmd.Name(), "%s: stormcell %s", document, m[1]+m[2])
+		}
+		if document == readme {
+			for _, c := range Root().Commands() {
+				require.Contains(t, string(text), "`"+c.Name()+"`")
+			}
+		}
+	}
 }
