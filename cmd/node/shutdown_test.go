@@ -1,0 +1,114 @@
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"stormcell/messages/lnrpc"
+)
+
+// stopsWithin is how long a daemon may take to end: it gives itself 5 seconds, and exits with 1 if they were not enough.
+const stopsWithin = 8 * time.Second
+
+// terminate sends SIGTERM and waits until the daemon has ended well.
+func (p *process) terminate(t *testing.T) {
+	t.Helper()
+	began := time.Now()
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	code, said := p.wait(t)
+	require.Zero(t, code, said)
+	require.Less(t, time.Since(began), stopsWithin)
+	p.waitFor(t, "stopped")
+}
+
+// works holds that a daemon starts, and that its wallet can be unlocked.
+func (h *home) works(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := h.start(t, args...)
+	h.unlock(t)
+	p.waitFor(t, "running")
+	return p
+}
+
+// TestTerminateWhileUnlocking ends a daemon while it makes the key from the passphrase, and while its node starts.
+func TestTerminateWhileUnlocking(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	p := h.start(t)
+	h.create(t, p)
+	p.terminate(t)
+	for name, when := range map[string]lnrpc.WalletState{
+		"the key is made": lnrpc.WalletState_LOCKED, "the node starts": lnrpc.WalletState_UNLOCKED,
+	} {
+		p := h.start(t)
+		conn := h.dial(t)
+		states, err := lnrpc.NewStateClient(conn).SubscribeState(t.Context(), &lnrpc.SubscribeStateRequest{})
+		require.NoError(t, err)
+		reach := func(want lnrpc.WalletState) {
+			for {
+				update, err := states.Recv()
+				require.NoError(t, err, name)
+				if update.State == want {
+					return
+				}
+			}
+		}
+		reach(lnrpc.WalletState_LOCKED)
+		unlocked := make(chan struct{})
+		go func() {
+			defer close(unlocked)
+			_, _ = lnrpc.NewWalletUnlockerClient(conn).UnlockWallet(t.Context(),
+				&lnrpc.UnlockWalletRequest{WalletPassword: []byte(passphrase)}) // it may be refused
+		}()
+		if when != lnrpc.WalletState_LOCKED {
+			reach(when)
+		}
+		p.terminate(t)
+		<-unlocked
+	}
+	h.works(t)
+}
+
+// TestTerminateWithoutAChain ends a daemon whose backend refuses connections, and one whose backend takes them and says nothing.
+func TestTerminateWithoutAChain(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer silent.Close()
+	for name, at := range map[string]string{"refuses": "127.0.0.1:1", "is silent": silent.Addr().String()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t)
+			cert := filepath.Join(h.dir, "btcd.cert")
+			require.NoError(t, os.WriteFile(cert, []byte(someCertificate(t, h)), 0o600))
+			args := []string{
+				"--chain=btcd", "--btcd.rpchost=" + at, "--btcd.rpcuser=me", "--btcd.rpcpass=secret", "--btcd.rpccert=" + cert,
+			}
+			p := h.start(t, args...)
+			h.create(t, p)
+			p.terminate(t)
+			h.works(t, args...).terminate(t)
+		})
+	}
+}
+
+// TestTerminateTwice: the second signal ends the daemon at once, and costs nothing.
+func TestTerminateTwice(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	p := h.start(t)
+	h.create(t, p)
+	began := time.Now()
+	for range 2 {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended after the first
+	}
+	p.wait(t)
+	require.Less(t, time.Since(began), stopsWithin)
+	h.works(t).terminate(t)
+}
