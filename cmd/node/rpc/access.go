@@ -131,6 +131,10 @@ func (s *Server) finish(method string, began time.Time, err *error) {
 		s.log.Error("a call panicked", "method", method, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		*err = status.Error(codes.Internal, "internal error: the daemon's log says more")
 	}
-	s.answered.WithLabelValues(strings.TrimPrefix(method, "/"), status.Code(*err).String()).Inc()
+	name := "unknown" // what a caller makes up is no label: there would be no end of them
+	if s.methods[method] {
+		name = strings.TrimPrefix(method, "/")
+	}
+	s.answered.WithLabelValues(name, status.Code(*err).String()).Inc()
 	s.log.Debug("call", "method", method, "took", time.Since(began), "code", status.Code(*err).String())
 }

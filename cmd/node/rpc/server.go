@@ -79,8 +79,9 @@ type Server struct {
 	listener  net.Listener
 	states    *states
 	macaroons *macaroons
-	calls     chan struct{} // one per call under way
-	streams   chan struct{} // one per stream
+	calls     chan struct{}   // one per call under way
+	streams   chan struct{}   // one per stream
+	methods   map[string]bool // that there are, as "/package.Service/Method"
 	answered  *prometheus.CounterVec
 
 	unlocking sync.Mutex // scrypt needs much memory: one at a time
@@ -112,6 +113,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		o: o, log: o.Log, listener: listener, states: newStates(initial), macaroons: macaroons,
 		calls: make(chan struct{}, maxCalls), streams: make(chan struct{}, maxStreams),
+		methods: map[string]bool{},
 		answered: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stormcell_grpc_calls_total", Help: "Calls answered since the start, and streams ended.",
 		}, []string{"method", "code"}),
@@ -135,6 +137,11 @@ func New(o Options) (*Server, error) {
 	routerrpc.RegisterRouterServer(s.grpc, &router{server: s})
 	verrpc.RegisterVersionerServer(s.grpc, versioner{})
 	debugrpc.RegisterDebugServer(s.grpc, &debugger{server: s})
+	for service, info := range s.grpc.GetServiceInfo() {
+		for _, method := range info.Methods {
+			s.methods["/"+service+"/"+method.Name] = true
+		}
+	}
 	return s, nil
 }
 
