@@ -41,7 +41,10 @@ type Lightning struct {
 	DataDir string
 
 	*process
-	name  string
+	name string
+	// api is the host:port for clients; certificate and macaroon are files for them.
+	api, certificate, macaroon string
+
 	state lnrpc.StateClient
 	open  lnrpc.WalletUnlockerClient
 }
@@ -101,6 +104,7 @@ func startStormcell(t testing.TB, flags ...string) *Lightning {
 // begin starts the node for the first time.
 func (l *Lightning) begin(api, certificate, macaroon string) {
 	l.t.Helper()
+	l.api, l.certificate, l.macaroon = api, certificate, macaroon
 	l.start()
 	require.Eventually(l.t, func() bool {
 		_, err := os.Stat(certificate) // which the node makes
@@ -182,6 +186,13 @@ func (l *Lightning) IsLnd() bool { return l.name == lndName }
 func (l *Lightning) Stop() {
 	l.t.Helper()
 	l.interrupt(patience)
+}
+
+// Terminate sends the node SIGTERM, as a supervisor does, once or more often in a row, and gives how it ended and how long that
+// took.
+func (l *Lightning) Terminate(times int) (*os.ProcessState, time.Duration) {
+	l.t.Helper()
+	return l.terminate(times, patience)
 }
 
 // Restart stops the node and starts it with additional flags.

@@ -91,3 +91,18 @@ func (p *process) cleanUp() {
 		p.t.Logf("the end of what %s said:\n%s", filepath.Base(p.path), output[max(0, len(output)-shown):])
 	}
 }
+
+// terminate sends SIGTERM, once or more often, and gives how the program ended and how long that took.
+func (p *process) terminate(times int, patience time.Duration) (*os.ProcessState, time.Duration) {
+	p.t.Helper()
+	began := time.Now()
+	for range times {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended after the first
+	}
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		require.FailNow(p.t, "the program does not stop", p.path)
+	}
+	return p.cmd.ProcessState, time.Since(began)
+}
