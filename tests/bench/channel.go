@@ -115,14 +115,15 @@ func openChannel(nodes [2]*channelNode) error {
 			}
 		}
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		if nodes[0].canPay() && nodes[1].canPay() {
-			return nil
-		}
-		if time.Now().After(deadline) {
+	for tooLate := time.After(10 * time.Second); !nodes[0].canPay() || !nodes[1].canPay(); {
+		select {
+		case <-nodes[0].changed:
+		case <-nodes[1].changed:
+		case <-tooLate:
 			return errors.New("the channel does not open")
 		}
 	}
+	return nil
 }
 
 // quiet is no log.

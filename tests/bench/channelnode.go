@@ -34,6 +34,7 @@ type channelNode struct {
 	other   *channelNode
 	funding *btcwire.MsgTx // once it is published
 	ends    chan error     // of the HTLCs it offered
+	changed chan struct{}  // the channel may have come further since somebody last looked
 	syncs   func() uint64
 	close   func()
 
@@ -46,7 +47,7 @@ func newChannelNode(o options, seed byte) (*channelNode, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &channelNode{ends: make(chan error, mostAtOnce)}
+	n := &channelNode{ends: make(chan error, mostAtOnce), changed: make(chan struct{}, 1)}
 	journal, syncs, done, err := openJournal(o, "badger")
 	if err != nil {
 		return nil, err
@@ -110,6 +111,11 @@ func (n *channelNode) Release(_ durable.Address, _ uint64, e durable.Effect) {
 	case channel.SendWire:
 		if err := n.carry(e.Message); err != nil {
 			n.ends <- err
+		}
+	case channel.Changed:
+		select {
+		case n.changed <- struct{}{}:
+		default: // nobody has looked since the last time
 		}
 	case channel.Publish:
 		n.funding = e.Tx

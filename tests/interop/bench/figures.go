@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -89,6 +90,19 @@ func canTrace() bool {
 	return err == nil
 }
 
+// isTraced tells whether every thread of a process has a tracer.
+func isTraced(h *host, pid int) bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	require.NoError(h, err)
+	for _, thread := range threads {
+		status, err := os.ReadFile(thread)
+		if err == nil && bytes.Contains(status, []byte("TracerPid:\t0\n")) { // or the thread has ended
+			return false
+		}
+	}
+	return true
+}
+
 // countSyncs counts the syncs of processes while f runs, which slows them down.
 func countSyncs(h *host, pids []int, f func()) int {
 	var traces []*exec.Cmd
@@ -100,8 +114,9 @@ func countSyncs(h *host, pids []int, f func()) int {
 		h.Cleanup(func() { _ = trace.Process.Kill() }) // it may have ended
 		traces, files = append(traces, trace), append(files, file)
 	}
-	const attach = 500 * time.Millisecond
-	time.Sleep(attach) // it does not say when it has begun
+	for _, pid := range pids {
+		require.Eventually(h, func() bool { return isTraced(h, pid) }, patience, 5*time.Millisecond, "strace does not attach")
+	}
 	f()
 	syncs := 0
 	for i, trace := range traces {
