@@ -24,6 +24,7 @@ func (l *lightning) PendingChannels(
 		described := pendingChannel(&c)
 		switch stageOf(&c) {
 		case opening:
+			described.ChanStatusFlags = "" // as lnd: they are of channels that close
 			out.PendingOpenChannels = append(out.PendingOpenChannels, pendingOpen(&c, described))
 		case waitingClose:
 			closing := &lnrpc.PendingChannelsResponse_WaitingCloseChannel{Channel: described, LimboBalance: described.LocalBalance}

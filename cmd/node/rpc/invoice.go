@@ -106,7 +106,7 @@ func (s *Server) invoice(i invoices.Info) (*lnrpc.Invoice, error) {
 		ValueMsat: int64(amount), Settled: i.Status == pb.Status_SETTLED, CreationDate: i.CreatedNs / nanoseconds,
 		PaymentRequest: i.PaymentRequest, DescriptionHash: i.DescriptionHash, Expiry: int64(i.ExpiryS),
 		CltvExpiry: uint64(i.FinalCltvDelta), Private: i.Private, AddIndex: i.AddIndex, SettleIndex: i.SettleIndex,
-		AmtPaid: int64(paid), AmtPaidSat: int64(paid.ToSatoshis()), AmtPaidMsat: int64(paid), State: invoiceStates[i.Status], IsKeysend: i.Keysend,
+		State: invoiceStates[i.Status], IsKeysend: i.Keysend,
 		PaymentAddr: i.PaymentSecret,
 	}
 	if out.Settled {
@@ -114,7 +114,11 @@ func (s *Server) invoice(i invoices.Info) (*lnrpc.Invoice, error) {
 	}
 	for _, h := range i.Htlcs {
 		out.Htlcs = append(out.Htlcs, describeHTLC(h))
+		if h.State == pb.HTLCState_ACCEPTED { // it is held, and so as good as paid
+			paid += wire.MilliSatoshi(h.AmountMsat)
+		}
 	}
+	out.AmtPaid, out.AmtPaidSat, out.AmtPaidMsat = int64(paid), int64(paid.ToSatoshis()), int64(paid)
 	if i.PaymentRequest == "" {
 		return out, nil
 	}

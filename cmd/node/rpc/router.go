@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"math"
@@ -124,6 +125,9 @@ func (s *router) payRequest(r *routerrpc.SendPaymentRequest, now time.Time) ([32
 	}
 	if err != nil {
 		return hash, nil, err
+	}
+	if bytes.Equal(want.Payee.Node, s.server.node.Load().Key.SerializeCompressed()) {
+		return hash, nil, status.Error(codes.Unknown, "self-payments not allowed")
 	}
 	return hash, want, addRecords(r, want.Payee)
 }
