@@ -53,6 +53,7 @@ type World struct {
 // request is an invoice, and what its owner was told of it.
 type request struct {
 	preimage, hash [32]byte
+	unasked        bool // the payer brings the preimage, and nobody makes the invoice
 	hold           bool
 	amount         lnwire.MilliSatoshi
 	seen           *invoicepb.Invoice // as it lived last
@@ -75,7 +76,7 @@ func New(rng *rand.Rand, sabotage Sabotage) *World {
 	}
 	for n := range 1 + rng.IntN(3) {
 		r := &request{preimage: [32]byte{byte(n + 1)}, hold: rng.IntN(2) == 0, amount: lnwire.MilliSatoshi(rng.IntN(3) * 600)}
-		r.hash = sha256.Sum256(r.preimage[:])
+		r.hash, r.unasked = sha256.Sum256(r.preimage[:]), rng.IntN(4) == 0
 		w.requests = append(w.requests, r)
 		w.attempt(r)
 		if rng.IntN(3) == 0 {
@@ -93,6 +94,9 @@ func New(rng *rand.Rand, sabotage Sabotage) *World {
 	}
 	rng.Shuffle(len(w.todo), func(i, j int) { w.todo[i], w.todo[j] = w.todo[j], w.todo[i] })
 	for _, r := range w.requests { // early, as a rule
+		if r.unasked {
+			continue
+		}
 		w.todo = slices.Insert(w.todo, rng.IntN(1+len(w.todo)/4), func() { w.add(r) })
 	}
 	return w
@@ -102,6 +106,9 @@ func New(rng *rand.Rand, sabotage Sabotage) *World {
 func (w *World) attempt(r *request) {
 	total := max(r.amount, 600) * lnwire.MilliSatoshi(10+w.rng.IntN(13)-w.rng.IntN(2)) / 10
 	parts := lnwire.MilliSatoshi(1 + w.rng.IntN(4))
+	if r.unasked {
+		parts = 1
+	}
 	whole, together := w.rng.IntN(8) > 0, w.rng.IntN(3) > 0
 	var offers []func()
 	for n := range parts {
@@ -137,7 +144,10 @@ func (w *World) offer(r *request, amount, total lnwire.MilliSatoshi) {
 	w.nextID++
 	expiry := w.height + 80 + uint32(w.rng.IntN(30))
 	payload := onion.Payload{Amount: amount, Expiry: expiry, Payment: &onion.PaymentData{Total: total}}
-	if r.seen != nil {
+	switch {
+	case r.unasked:
+		payload.Payment, payload.Keysend = nil, &r.preimage
+	case r.seen != nil:
 		copy(payload.Payment.Secret[:], r.seen.GetPaymentSecret())
 	}
 	packet, err := onion.Build(session, []onion.Hop{{Key: nodePub, Payload: payload}}, r.hash)
@@ -274,6 +284,8 @@ func (w *World) Err() error { return w.wrong }
 // Register implements sim.Process.
 func (w *World) Register(k *durable.Kernel) error {
 	w.kernel, w.blind = k, max(w.rng.IntN(20)-10, 0)
+	policy := invoice.DefaultPolicy()
+	policy.Keysend = true
 	clear(w.holders)
 	report := func(err error) { w.fail("%w", err) }
 	core := durable.Core[*invoice.State](invoice.Core{
@@ -281,7 +293,7 @@ func (w *World) Register(k *durable.Kernel) error {
 		SignInvoice: func(signed []byte) ([]byte, error) {
 			return ecdsa.SignCompact(nodeKey, chainhash.HashB(signed), true), nil
 		},
-		Height: w.known, Policy: invoice.DefaultPolicy(),
+		Height: w.known, Policy: policy,
 	})
 	if w.sabotage != Honest {
 		core = broken{core, w.sabotage}
