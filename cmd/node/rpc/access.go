@@ -33,44 +33,26 @@ var (
 	errTooMany        = status.Error(codes.ResourceExhausted, "too many calls at once, try again later")
 )
 
-// unary is around every call that has one answer.
-func (s *Server) unary(
-	ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler,
-) (answer any, err error) {
-	defer s.finish(info.FullMethod, time.Now(), &err)
-	if err := s.allow(ctx, info.FullMethod); err != nil {
-		return nil, err
-	}
-	select {
-	case s.calls <- struct{}{}:
-		defer func() { <-s.calls }()
-	default:
-		return nil, errTooMany
-	}
-	return handle(ctx, request)
-}
-
-// stream is around every call that has many.
-func (s *Server) stream(
+// call is around every call: see late.
+func (s *Server) call(
 	server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler,
 ) (err error) {
 	defer s.finish(info.FullMethod, time.Now(), &err)
 	if err := s.allow(stream.Context(), info.FullMethod); err != nil {
 		return err
 	}
-	select {
-	case s.streams <- struct{}{}:
-		defer func() { <-s.streams }()
-	default:
+	slots := s.slotsFor(serviceOf(info.FullMethod), info.IsServerStream)
+	if !slots.take() {
 		return errTooMany
 	}
-	return handle(server, stream)
+	defer slots.free()
+	return handle(server, prompt{stream, s.requestLimit})
 }
 
 // allow tells why a call may not be made: it is not its time, or the macaroon does not allow it.
 func (s *Server) allow(ctx context.Context, method string) error {
 	state := s.states.now()
-	service := strings.Split(method, "/")[1]
+	service := serviceOf(method)
 	if _, known := needed[method]; !known && !isOpenToAll(service) {
 		return unserved(method)
 	}
@@ -93,6 +75,12 @@ func (s *Server) allow(ctx context.Context, method string) error {
 		}
 		return s.authorize(ctx, method)
 	}
+}
+
+// serviceOf is the service of a method, which is "/package.Service/Method".
+func serviceOf(method string) string {
+	service, _, _ := strings.Cut(strings.TrimPrefix(method, "/"), "/")
+	return service
 }
 
 // isOpenToAll tells whether a service's calls need no macaroon.

@@ -3,15 +3,21 @@ package rpc
 import (
 	"context"
 	"crypto/tls"
+	"encoding/hex"
 	"fmt"
+	"io"
+	"net/http"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"stormcell/messages/lnrpc"
@@ -53,5 +59,73 @@ func TestMethodsThatAreNone(t *testing.T) {
 	}
 	require.LessOrEqual(t, kept, 1, "what somebody makes up is not counted by name")
 	_, err := lnrpc.NewStateClient(conn).GetState(context.Background(), &lnrpc.GetStateRequest{})
+	require.NoError(t, err)
+}
+
+// send makes a call whose request is 4 MB long and does not come, and gives the code that it is answered with.
+func send(t *testing.T, s *Server, method string) string {
+	t.Helper()
+	client := &http.Client{Transport: &http2.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	t.Cleanup(client.CloseIdleConnections)
+	body, rest := io.Pipe()
+	t.Cleanup(func() { _ = rest.Close() })
+	go func() { _, _ = rest.Write([]byte{0, 0, 0x3f, 0xff, 0xff, 1, 2, 3}) }()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+s.Addr().String()+method, body)
+	require.NoError(t, err)
+	r.Header.Set("Content-Type", "application/grpc")
+	answer, err := client.Do(r)
+	require.NoError(t, err)
+	_ = answer.Body.Close()
+	return answer.Header.Get("Grpc-Status")
+}
+
+// TestRefusesBeforeItReads: who may not call need not send a request to hear it, and so cannot have it held.
+func TestRefusesBeforeItReads(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.states.set(lnrpc.WalletState_SERVER_ACTIVE)
+	serve(t, s)
+	require.Equal(t, fmt.Sprint(int(codes.Unknown)), send(t, s, lnrpc.Lightning_AddInvoice_FullMethodName))
+	require.Equal(t, fmt.Sprint(int(codes.ResourceExhausted)), send(t, s, lnrpc.State_GetState_FullMethodName), "too large")
+}
+
+// TestRequestsThatDoNotCome: a call without its request does not last.
+func TestRequestsThatDoNotCome(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.requestLimit = time.Millisecond
+	conn := serve(t, s)
+	for _, method := range []string{lnrpc.State_GetState_FullMethodName, lnrpc.State_SubscribeState_FullMethodName} {
+		stream, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method)
+		require.NoError(t, err)
+		require.Equal(t, codes.DeadlineExceeded, status.Code(stream.RecvMsg(&lnrpc.GetStateResponse{})), method)
+	}
+	require.Eventually(t, func() bool { return len(s.openCalls)+len(s.openStreams) == 0 }, 10*time.Second, time.Millisecond)
+}
+
+// TestStrangersTakeNothingFromClients: without a macaroon all can watch the daemon's state, and no more than that.
+func TestStrangersTakeNothingFromClients(t *testing.T) {
+	t.Parallel()
+	l := newLightning(t, Node{Channels: &fakeChannels{}})
+	conn := serve(t, l.server)
+	watch := func() error {
+		stream, err := lnrpc.NewStateClient(conn).SubscribeState(t.Context(), &lnrpc.SubscribeStateRequest{})
+		require.NoError(t, err)
+		_, err = stream.Recv()
+		return err
+	}
+	for range maxOpenStreams {
+		require.NoError(t, watch())
+	}
+	require.Equal(t, codes.ResourceExhausted, status.Code(watch()))
+
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "macaroon", hex.EncodeToString(l.server.macaroons.admin))
+	events, err := lnrpc.NewLightningClient(conn).SubscribeChannelEvents(ctx, &lnrpc.ChannelEventSubscription{})
+	require.NoError(t, err)
+	_, err = events.Recv()
+	require.Equal(t, codes.Canceled, status.Code(err), "as the node here ends all who watch")
+	_, err = lnrpc.NewStateClient(conn).GetState(t.Context(), &lnrpc.GetStateRequest{})
 	require.NoError(t, err)
 }

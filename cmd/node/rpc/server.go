@@ -45,6 +45,10 @@ const (
 	maxStreamsPerClient = 1024
 	maxCalls            = 256
 	maxStreams          = 2048
+	maxOpenCalls        = 64  // that need no macaroon
+	maxOpenStreams      = 256 // likewise
+	maxRequestBytes     = 256 << 10
+	requestLimit        = 10 * time.Second // from a call to its request
 	maxHeaderBytes      = 64 << 10
 	handshakeLimit      = 10 * time.Second
 	idleLimit           = 10 * time.Minute
@@ -79,10 +83,12 @@ type Server struct {
 	listener  net.Listener
 	states    *states
 	macaroons *macaroons
-	calls     chan struct{}   // one per call under way
-	streams   chan struct{}   // one per stream
-	methods   map[string]bool // that there are, as "/package.Service/Method"
-	answered  *prometheus.CounterVec
+	// Calls with one answer that are under way, and with many; open ones need no macaroon.
+	calls, streams, openCalls, openStreams slots
+	requestLimit                           time.Duration
+
+	methods  map[string]bool // that there are, as "/package.Service/Method"
+	answered *prometheus.CounterVec
 
 	unlocking sync.Mutex // scrypt needs much memory: one at a time
 	node      atomic.Pointer[Node]
@@ -112,7 +118,8 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		o: o, log: o.Log, listener: listener, states: newStates(initial), macaroons: macaroons,
-		calls: make(chan struct{}, maxCalls), streams: make(chan struct{}, maxStreams),
+		calls: newSlots(maxCalls), streams: newSlots(maxStreams), openCalls: newSlots(maxOpenCalls),
+		openStreams: newSlots(maxOpenStreams), requestLimit: requestLimit,
 		methods: map[string]bool{},
 		answered: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stormcell_grpc_calls_total", Help: "Calls answered since the start, and streams ended.",
@@ -126,17 +133,18 @@ func New(o Options) (*Server, error) {
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.ConnectionTimeout(handshakeLimit),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, MaxConnectionIdle: idleLimit}),
-		grpc.UnaryInterceptor(s.unary),
-		grpc.StreamInterceptor(s.stream),
+		grpc.MaxRecvMsgSize(maxRequestBytes),
+		grpc.StreamInterceptor(s.call),
 		grpc.UnknownServiceHandler(answerUnserved),
 	)
-	lnrpc.RegisterStateServer(s.grpc, &stateService{states: s.states})
-	lnrpc.RegisterWalletUnlockerServer(s.grpc, &unlocker{server: s})
-	lnrpc.RegisterLightningServer(s.grpc, &lightning{server: s})
-	invoicesrpc.RegisterInvoicesServer(s.grpc, &holdInvoices{server: s})
-	routerrpc.RegisterRouterServer(s.grpc, &router{server: s})
-	verrpc.RegisterVersionerServer(s.grpc, versioner{})
-	debugrpc.RegisterDebugServer(s.grpc, &debugger{server: s})
+	services := lateServices{s.grpc}
+	lnrpc.RegisterStateServer(services, &stateService{states: s.states})
+	lnrpc.RegisterWalletUnlockerServer(services, &unlocker{server: s})
+	lnrpc.RegisterLightningServer(services, &lightning{server: s})
+	invoicesrpc.RegisterInvoicesServer(services, &holdInvoices{server: s})
+	routerrpc.RegisterRouterServer(services, &router{server: s})
+	verrpc.RegisterVersionerServer(services, versioner{})
+	debugrpc.RegisterDebugServer(services, &debugger{server: s})
 	for service, info := range s.grpc.GetServiceInfo() {
 		for _, method := range info.Methods {
 			s.methods["/"+service+"/"+method.Name] = true

@@ -1,0 +1,88 @@
+package rpc
+
+import (
+	"slices"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// slots bound what is under way at once: each call takes one, and frees it.
+type slots chan struct{}
+
+func newSlots(n int) slots { return make(slots, n) }
+
+func (s slots) take() bool {
+	select {
+	case s <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s slots) free() { <-s }
+
+// slotsFor are those that a call counts among. Who needs no macaroon takes nothing from those who have one.
+func (s *Server) slotsFor(service string, many bool) slots {
+	switch open := isOpenToAll(service); {
+	case open && many:
+		return s.openStreams
+	case open:
+		return s.openCalls
+	case many:
+		return s.streams
+	default:
+		return s.calls
+	}
+}
+
+// late makes of methods with one answer streams of one. gRPC reads the request of a call before it asks whether the call may be
+// made, but that of a stream after: so nobody has the server hold large requests who may not make them.
+func late(service *grpc.ServiceDesc) *grpc.ServiceDesc {
+	out := *service
+	out.Methods, out.Streams = nil, slices.Clone(service.Streams)
+	for _, method := range service.Methods {
+		out.Streams = append(out.Streams, grpc.StreamDesc{
+			StreamName: method.MethodName,
+			Handler: func(server any, stream grpc.ServerStream) error {
+				answer, err := method.Handler(server, stream.Context(), stream.RecvMsg, nil)
+				if err != nil {
+					return err
+				}
+				return stream.SendMsg(answer)
+			},
+		})
+	}
+	return &out
+}
+
+// lateServices registers services as late has them.
+type lateServices struct{ *grpc.Server }
+
+// RegisterService implements grpc.ServiceRegistrar.
+func (l lateServices) RegisterService(desc *grpc.ServiceDesc, service any) {
+	l.Server.RegisterService(late(desc), service)
+}
+
+// prompt is a stream whose request has to come in time: a call has its slot meanwhile.
+type prompt struct {
+	grpc.ServerStream
+	limit time.Duration
+}
+
+// RecvMsg implements grpc.ServerStream.
+func (p prompt) RecvMsg(request any) error {
+	received := make(chan error, 1)
+	go func() { received <- p.ServerStream.RecvMsg(request) }() // it ends with the call
+	late := time.NewTimer(p.limit)
+	defer late.Stop()
+	select {
+	case err := <-received:
+		return err
+	case <-late.C:
+		return status.Errorf(codes.DeadlineExceeded, "the request was not here in %v", p.limit)
+	}
+}
