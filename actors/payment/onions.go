@@ -33,12 +33,18 @@ func buildOnion(want *pb.Launch) ([]byte, error) {
 	if len(route) > 0 {
 		tellPayee(&route[len(route)-1].Payload, want)
 	}
-	session, _ := btcec.PrivKeyFromBytes(want.GetAttempt().GetSessionKey())
-	packet, err := onion.Build(session, route, [32]byte(want.GetHash()))
+	packet, err := onion.Build(sessionKey(want.GetAttempt()), route, [32]byte(want.GetHash()))
 	if err != nil {
 		return nil, err
 	}
 	return packet[:], nil
+}
+
+// sessionKey is what the onion of an attempt was made with, without its public key, which takes a while.
+func sessionKey(a *pb.Attempt) *btcec.PrivateKey {
+	var key btcec.ModNScalar
+	key.SetByteSlice(a.GetSessionKey())
+	return btcec.PrivKeyFromScalar(&key)
 }
 
 // tellPayee adds what only the payee is told.
@@ -73,8 +79,7 @@ func readFailure(a *pb.Attempt, reason []byte) *pb.Failure {
 		}
 		route = append(route, key)
 	}
-	session, _ := btcec.PrivKeyFromBytes(a.GetSessionKey())
-	opened, err := onion.Decrypt(session, route, reason)
+	opened, err := onion.Decrypt(sessionKey(a), route, reason)
 	if err != nil {
 		f.Unreadable = true
 		return f
