@@ -87,7 +87,7 @@ func (k *keyring) key(id uint64) ([]byte, error) {
 	}
 	key := make([]byte, rootKeySize)
 	_, _ = rand.Read(key) // it does not fail
-	if err := writeDurably(k.path(id), key); err != nil {
+	if err := writeDurably(k.path(id), key, 0o600); err != nil {
 		return nil, fmt.Errorf("macaroon key: %w", err)
 	}
 	k.keys[id] = key
@@ -116,10 +116,13 @@ func (k *keyring) remove(id uint64) (bool, error) {
 	if _, there := k.keys[id]; !there {
 		return false, nil
 	}
-	if err := errors.Join(os.Remove(k.path(id)), syncDir(k.dir)); err != nil {
+	if err := os.Remove(k.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, fmt.Errorf("delete a macaroon key: %w", err)
 	}
 	delete(k.keys, id)
+	if err := syncDir(k.dir); err != nil {
+		return false, fmt.Errorf("delete a macaroon key: %w", err)
+	}
 	return true, nil
 }
 
@@ -152,14 +155,14 @@ func (n numbered) RootKey(context.Context) (key, id []byte, err error) {
 	return key, storageID(n.id), err
 }
 
-// writeDurably writes a file that only this user may read: after a crash there is all of it, or what was there before.
-func writeDurably(path string, content []byte) error {
+// writeDurably writes a file: after a crash there is all of it, or what was there before.
+func writeDurably(path string, content []byte, mode os.FileMode) error {
 	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
 	if err != nil {
 		return err
 	}
 	_, err = file.Write(content)
-	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
+	if err = errors.Join(err, file.Chmod(mode), file.Sync(), file.Close()); err == nil {
 		err = os.Rename(file.Name(), path)
 	}
 	if err != nil {

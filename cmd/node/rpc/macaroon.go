@@ -79,7 +79,7 @@ func (m *macaroons) open(path string, permissions []permission) ([]byte, error) 
 	if serialized, err = m.bake(0, permissions); err != nil {
 		return nil, err
 	}
-	return serialized, writeDurably(path, serialized)
+	return serialized, writeDurably(path, serialized, 0o600)
 }
 
 // granted is how many permissions a macaroon has.
