@@ -16,6 +16,7 @@ import (
 	"gopkg.in/macaroon.v2"
 	"pgregory.net/rapid"
 
+	"stormcell/messages/debugrpc"
 	"stormcell/messages/lnrpc"
 )
 
@@ -262,4 +263,27 @@ func TestDamagedMacaroons(t *testing.T) {
 		}
 		require.Error(r, m.check(t.Context(), damaged, []permission{readInfo}, ""))
 	})
+}
+
+// TestDeleteKeyWhoseFileIsGone: the macaroons of a key are worth nothing once it is deleted, whoever deleted its file.
+func TestDeleteKeyWhoseFileIsGone(t *testing.T) {
+	t.Parallel()
+	l := activeLightning(t)
+	with7 := l.mustBake(t, 7, "info:read")
+	require.NoError(t, os.Remove(l.server.macaroons.keys.path(7)))
+	answer, err := l.DeleteMacaroonID(t.Context(), &lnrpc.DeleteMacaroonIDRequest{RootKeyId: 7})
+	require.NoError(t, err)
+	require.True(t, answer.Deleted)
+	require.Error(t, l.allows(t, with7, lnrpc.Lightning_GetInfo_FullMethodName))
+}
+
+// TestWhoMayDropMessages: what waits for an actor may be money. Who may change log levels may not drop it.
+func TestWhoMayDropMessages(t *testing.T) {
+	t.Parallel()
+	l := activeLightning(t)
+	info := l.mustBake(t, 0, "info:read", "info:write")
+	require.NoError(t, l.allows(t, info, debugrpc.Debug_LogLevels_FullMethodName))
+	require.ErrorContains(t, l.allows(t, info, debugrpc.Debug_Drop_FullMethodName), "permission denied")
+	require.NoError(t, l.allows(t, l.mustBake(t, 0, "info:write", "onchain:write", "offchain:write"),
+		debugrpc.Debug_Drop_FullMethodName))
 }
