@@ -14,9 +14,8 @@ const (
 
 // pace is what the writer waits for. The journal's mu guards it.
 type pace struct {
-	wanted  LSN  // somebody waits for the commits up to here
+	wanted  LSN  // somebody waits for the commits up to here, or they have waited long enough
 	ticking bool // a clock runs for commits that nobody waits for
-	overdue bool // it has run out
 	// together is how many commits the last sync made durable.
 	together int
 	// While gathering, the writer is not woken before the queue holds so many, or gathered is set.
@@ -35,10 +34,10 @@ func (b *Badger) Hurry(lsn LSN) {
 // due tells whether there is something to write or to sync, and it has waited long enough. The caller holds b.mu.
 func (b *Badger) due() bool { return len(b.queue) >= patientCommits || b.syncDue() }
 
-// syncDue tells whether somebody waits for what is not durable yet, or it is overdue. The caller holds b.mu.
+// syncDue tells whether somebody waits for what is not durable yet, or it has waited long enough. The caller holds b.mu.
 func (b *Badger) syncDue() bool {
 	durable := b.Durable()
-	return min(b.wanted, b.last) > durable || (b.overdue || b.closed) && b.last > durable
+	return min(b.wanted, b.last) > durable || b.closed && b.last > durable
 }
 
 func (b *Badger) wantsSync() bool {
@@ -52,7 +51,7 @@ func (b *Badger) wake() {
 	if len(b.queue) >= b.gathering && b.due() {
 		b.work.Signal()
 	}
-	if b.ticking || b.last == b.Durable() {
+	if b.ticking || b.over() || b.last == b.Durable() {
 		return
 	}
 	b.ticking = true
@@ -61,12 +60,8 @@ func (b *Badger) wake() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.ticking = false
-		if waits <= b.Durable() { // it did not wait for this clock, and younger ones need another
-			b.wake()
-			return
-		}
-		b.overdue = true
-		b.work.Signal()
+		b.wanted = max(b.wanted, waits) // no more than that: younger ones get another clock
+		b.wake()
 	})
 }
 

@@ -195,7 +195,6 @@ func (b *Badger) sync() error {
 	b.mu.Lock()
 	b.together = int(last - b.Durable())
 	b.durable.Store(uint64(last))
-	b.overdue = false
 	listener := b.listener
 	b.mu.Unlock()
 	if listener != nil {
