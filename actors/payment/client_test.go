@@ -249,6 +249,49 @@ func TestListAndDelete(t *testing.T) {
 	require.Equal(t, uint64(8), p.GetNumber(), "a number is given out once, also when its payment was deleted")
 }
 
+// TestDeleteAll forgets what has ended, as far as is wanted, and nothing that is in flight.
+func TestDeleteAll(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, persistence.NewMemory())
+	c := h.shell.Client()
+	const each = 120 // more than are deleted at once
+	for n := range 2 * each {
+		hash, preimage := hashOf(n)
+		_, err := c.Pay(t.Context(), hash, request(500))
+		require.NoError(t, err)
+		if n%2 == 0 {
+			h.ends(settles(preimage))
+		} else {
+			h.ends(refuses)
+			h.ends(refuses)
+		}
+		h.track(hash)
+	}
+	inFlight, _ := hashOf(2 * each)
+	_, err := c.Pay(t.Context(), inFlight, request(500))
+	require.NoError(t, err)
+	left := func() int {
+		page, err := c.List(t.Context(), Selection{Limit: 3 * each})
+		require.NoError(t, err)
+		return len(page)
+	}
+	for _, step := range []struct {
+		failedOnly, attemptsOnly bool
+		deleted, left            int
+	}{
+		{true, true, each, 2*each + 1}, {true, false, each, each + 1}, {true, false, 0, each + 1}, {false, true, each, each + 1},
+		{false, false, each, 1}, {false, false, 0, 1},
+	} {
+		n, err := c.DeleteAll(t.Context(), step.failedOnly, step.attemptsOnly)
+		require.NoError(t, err)
+		require.Equal(t, uint64(step.deleted), n, "%+v", step)
+		require.Equal(t, step.left, left(), "%+v", step)
+	}
+	p, err := c.Lookup(t.Context(), inFlight)
+	require.NoError(t, err)
+	require.Equal(t, pb.Status_IN_FLIGHT, StatusOf(p))
+}
+
 func TestAbortWaitsForLiveShards(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, persistence.NewMemory())

@@ -47,7 +47,9 @@ func (t *turn) delete(want Delete) durable.Outcome {
 				kept = append(kept, a)
 			}
 		}
-		t.change().Attempts = kept
+		if len(kept) < len(t.p.GetAttempts()) {
+			t.change().Attempts = kept
+		}
 		return t.done()
 	}
 	old := t.p

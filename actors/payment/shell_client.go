@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"stormcell/actors/durable"
 	pb "stormcell/messages/payment"
@@ -106,6 +107,51 @@ func (c Client) Delete(ctx context.Context, hash [32]byte, failedAttemptsOnly bo
 		return fmt.Errorf("delete payment %x: %w", hash, err)
 	}
 	return nil
+}
+
+// DeleteAll forgets all payments that have ended, or only those that failed, or only failed attempts of theirs; it counts them. What
+// is in flight stays. When ctx ends some are gone, and some not. The errors are the context's and the kernel's.
+func (c Client) DeleteAll(ctx context.Context, failedOnly, failedAttemptsOnly bool) (n uint64, err error) {
+	listed, err := c.ended(ctx, failedOnly)
+	if err != nil {
+		return 0, fmt.Errorf("delete payments: %w", err)
+	}
+	for chunk := range slices.Chunk(listed, deletedAtOnce) {
+		deleted, err := c.deleteEach(ctx, chunk, Delete{failedAttemptsOnly})
+		if n += deleted; err != nil {
+			return n, fmt.Errorf("delete payments: %w", err)
+		}
+	}
+	return n, nil
+}
+
+// deletedAtOnce is how many payments are deleted at a time: they share syncs.
+const deletedAtOnce = 100
+
+func (c Client) deleteEach(ctx context.Context, payments []durable.Address, want Delete) (n uint64, err error) {
+	answers := make(chan error, len(payments))
+	for _, addr := range payments {
+		if err := c.shell.Kernel.AskFunc(addr, want, false, func(_ any, err error) { answers <- err }); err != nil {
+			answers <- err
+		}
+	}
+	for range payments {
+		select {
+		case e := <-answers:
+			switch {
+			case e == nil:
+				n++
+			case errors.Is(e, ErrInFlight), errors.Is(e, ErrNotFound): // it was begun again, or deleted, meanwhile
+			default:
+				err = errors.Join(err, e)
+			}
+		case <-ctx.Done():
+			return n, ctx.Err()
+		case <-c.shell.Kernel.Dead():
+			return n, c.shell.Kernel.Err()
+		}
+	}
+	return n, err
 }
 
 func (c Client) ask(ctx context.Context, hash [32]byte, question any) (any, error) {

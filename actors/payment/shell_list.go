@@ -62,6 +62,21 @@ func (c Client) Count(ctx context.Context, wanted func(*pb.Listed) bool) (n uint
 	return n, nil
 }
 
+// ended lists the payments that have ended, or failed.
+func (c Client) ended(ctx context.Context, failedOnly bool) (all []durable.Address, err error) {
+	wanted := func(l *pb.Listed) bool {
+		return l.GetStatus() == pb.Status_FAILED || l.GetStatus() == pb.Status_SUCCEEDED && !failedOnly
+	}
+	err = c.shell.Kernel.View(ctx, func(v durable.View) error {
+		all = nil
+		return each(ctx, v, Selection{Wanted: wanted}, func(l *pb.Listed) (bool, error) {
+			all = append(all, durable.Address(l.GetPayment()))
+			return true, nil
+		})
+	})
+	return all, err
+}
+
 // Find gives the payments of a hash: this node's own, and those that it makes for others. The error is the journal's.
 func (c Client) Find(ctx context.Context, hash [32]byte) ([]*pb.Payment, error) {
 	var found []*pb.Payment

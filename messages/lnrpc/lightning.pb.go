@@ -1580,7 +1580,7 @@ const file_messages_lnrpc_lightning_proto_rawDesc = "" +
 	"subSystems\"\r\n" +
 	"\vStopRequest\"&\n" +
 	"\fStopResponse\x12\x16\n" +
-	"\x06status\x18\x01 \x01(\tR\x06status2\xee\x15\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status2\xc6\x16\n" +
 	"\tLightning\x128\n" +
 	"\aGetInfo\x12\x15.lnrpc.GetInfoRequest\x1a\x16.lnrpc.GetInfoResponse\x12D\n" +
 	"\vConnectPeer\x12\x19.lnrpc.ConnectPeerRequest\x1a\x1a.lnrpc.ConnectPeerResponse\x12M\n" +
@@ -1624,7 +1624,8 @@ const file_messages_lnrpc_lightning_proto_rawDesc = "" +
 	"\x11SubscribeInvoices\x12\x1a.lnrpc.InvoiceSubscription\x1a\x0e.lnrpc.Invoice0\x01\x122\n" +
 	"\fDecodePayReq\x12\x13.lnrpc.PayReqString\x1a\r.lnrpc.PayReq\x12G\n" +
 	"\fListPayments\x12\x1a.lnrpc.ListPaymentsRequest\x1a\x1b.lnrpc.ListPaymentsResponse\x12J\n" +
-	"\rDeletePayment\x12\x1b.lnrpc.DeletePaymentRequest\x1a\x1c.lnrpc.DeletePaymentResponseB\x1aZ\x18stormcell/messages/lnrpcb\x06proto3"
+	"\rDeletePayment\x12\x1b.lnrpc.DeletePaymentRequest\x1a\x1c.lnrpc.DeletePaymentResponse\x12V\n" +
+	"\x11DeleteAllPayments\x12\x1f.lnrpc.DeleteAllPaymentsRequest\x1a .lnrpc.DeleteAllPaymentsResponseB\x1aZ\x18stormcell/messages/lnrpcb\x06proto3"
 
 var (
 	file_messages_lnrpc_lightning_proto_rawDescOnce sync.Once
@@ -1698,33 +1699,35 @@ var file_messages_lnrpc_lightning_proto_goTypes = []any{
 	(*PayReqString)(nil),              // 54: lnrpc.PayReqString
 	(*ListPaymentsRequest)(nil),       // 55: lnrpc.ListPaymentsRequest
 	(*DeletePaymentRequest)(nil),      // 56: lnrpc.DeletePaymentRequest
-	(*BakeMacaroonResponse)(nil),      // 57: lnrpc.BakeMacaroonResponse
-	(*ListMacaroonIDsResponse)(nil),   // 58: lnrpc.ListMacaroonIDsResponse
-	(*DeleteMacaroonIDResponse)(nil),  // 59: lnrpc.DeleteMacaroonIDResponse
-	(*ListPermissionsResponse)(nil),   // 60: lnrpc.ListPermissionsResponse
-	(*CheckMacPermResponse)(nil),      // 61: lnrpc.CheckMacPermResponse
-	(*NewAddressResponse)(nil),        // 62: lnrpc.NewAddressResponse
-	(*WalletBalanceResponse)(nil),     // 63: lnrpc.WalletBalanceResponse
-	(*ListUnspentResponse)(nil),       // 64: lnrpc.ListUnspentResponse
-	(*SendCoinsResponse)(nil),         // 65: lnrpc.SendCoinsResponse
-	(*TransactionDetails)(nil),        // 66: lnrpc.TransactionDetails
-	(*Transaction)(nil),               // 67: lnrpc.Transaction
-	(*EstimateFeeResponse)(nil),       // 68: lnrpc.EstimateFeeResponse
-	(*OpenStatusUpdate)(nil),          // 69: lnrpc.OpenStatusUpdate
-	(*ChannelPoint)(nil),              // 70: lnrpc.ChannelPoint
-	(*ListChannelsResponse)(nil),      // 71: lnrpc.ListChannelsResponse
-	(*PendingChannelsResponse)(nil),   // 72: lnrpc.PendingChannelsResponse
-	(*ClosedChannelsResponse)(nil),    // 73: lnrpc.ClosedChannelsResponse
-	(*ChannelBalanceResponse)(nil),    // 74: lnrpc.ChannelBalanceResponse
-	(*CloseStatusUpdate)(nil),         // 75: lnrpc.CloseStatusUpdate
-	(*ChannelEventUpdate)(nil),        // 76: lnrpc.ChannelEventUpdate
-	(*FeeReportResponse)(nil),         // 77: lnrpc.FeeReportResponse
-	(*ForwardingHistoryResponse)(nil), // 78: lnrpc.ForwardingHistoryResponse
-	(*AddInvoiceResponse)(nil),        // 79: lnrpc.AddInvoiceResponse
-	(*ListInvoiceResponse)(nil),       // 80: lnrpc.ListInvoiceResponse
-	(*PayReq)(nil),                    // 81: lnrpc.PayReq
-	(*ListPaymentsResponse)(nil),      // 82: lnrpc.ListPaymentsResponse
-	(*DeletePaymentResponse)(nil),     // 83: lnrpc.DeletePaymentResponse
+	(*DeleteAllPaymentsRequest)(nil),  // 57: lnrpc.DeleteAllPaymentsRequest
+	(*BakeMacaroonResponse)(nil),      // 58: lnrpc.BakeMacaroonResponse
+	(*ListMacaroonIDsResponse)(nil),   // 59: lnrpc.ListMacaroonIDsResponse
+	(*DeleteMacaroonIDResponse)(nil),  // 60: lnrpc.DeleteMacaroonIDResponse
+	(*ListPermissionsResponse)(nil),   // 61: lnrpc.ListPermissionsResponse
+	(*CheckMacPermResponse)(nil),      // 62: lnrpc.CheckMacPermResponse
+	(*NewAddressResponse)(nil),        // 63: lnrpc.NewAddressResponse
+	(*WalletBalanceResponse)(nil),     // 64: lnrpc.WalletBalanceResponse
+	(*ListUnspentResponse)(nil),       // 65: lnrpc.ListUnspentResponse
+	(*SendCoinsResponse)(nil),         // 66: lnrpc.SendCoinsResponse
+	(*TransactionDetails)(nil),        // 67: lnrpc.TransactionDetails
+	(*Transaction)(nil),               // 68: lnrpc.Transaction
+	(*EstimateFeeResponse)(nil),       // 69: lnrpc.EstimateFeeResponse
+	(*OpenStatusUpdate)(nil),          // 70: lnrpc.OpenStatusUpdate
+	(*ChannelPoint)(nil),              // 71: lnrpc.ChannelPoint
+	(*ListChannelsResponse)(nil),      // 72: lnrpc.ListChannelsResponse
+	(*PendingChannelsResponse)(nil),   // 73: lnrpc.PendingChannelsResponse
+	(*ClosedChannelsResponse)(nil),    // 74: lnrpc.ClosedChannelsResponse
+	(*ChannelBalanceResponse)(nil),    // 75: lnrpc.ChannelBalanceResponse
+	(*CloseStatusUpdate)(nil),         // 76: lnrpc.CloseStatusUpdate
+	(*ChannelEventUpdate)(nil),        // 77: lnrpc.ChannelEventUpdate
+	(*FeeReportResponse)(nil),         // 78: lnrpc.FeeReportResponse
+	(*ForwardingHistoryResponse)(nil), // 79: lnrpc.ForwardingHistoryResponse
+	(*AddInvoiceResponse)(nil),        // 80: lnrpc.AddInvoiceResponse
+	(*ListInvoiceResponse)(nil),       // 81: lnrpc.ListInvoiceResponse
+	(*PayReq)(nil),                    // 82: lnrpc.PayReq
+	(*ListPaymentsResponse)(nil),      // 83: lnrpc.ListPaymentsResponse
+	(*DeletePaymentResponse)(nil),     // 84: lnrpc.DeletePaymentResponse
+	(*DeleteAllPaymentsResponse)(nil), // 85: lnrpc.DeleteAllPaymentsResponse
 }
 var file_messages_lnrpc_lightning_proto_depIdxs = []int32{
 	3,  // 0: lnrpc.GetInfoResponse.chains:type_name -> lnrpc.Chain
@@ -1778,47 +1781,49 @@ var file_messages_lnrpc_lightning_proto_depIdxs = []int32{
 	54, // 48: lnrpc.Lightning.DecodePayReq:input_type -> lnrpc.PayReqString
 	55, // 49: lnrpc.Lightning.ListPayments:input_type -> lnrpc.ListPaymentsRequest
 	56, // 50: lnrpc.Lightning.DeletePayment:input_type -> lnrpc.DeletePaymentRequest
-	2,  // 51: lnrpc.Lightning.GetInfo:output_type -> lnrpc.GetInfoResponse
-	6,  // 52: lnrpc.Lightning.ConnectPeer:output_type -> lnrpc.ConnectPeerResponse
-	8,  // 53: lnrpc.Lightning.DisconnectPeer:output_type -> lnrpc.DisconnectPeerResponse
-	10, // 54: lnrpc.Lightning.ListPeers:output_type -> lnrpc.ListPeersResponse
-	13, // 55: lnrpc.Lightning.SubscribePeerEvents:output_type -> lnrpc.PeerEvent
-	15, // 56: lnrpc.Lightning.GetNodeInfo:output_type -> lnrpc.NodeInfo
-	19, // 57: lnrpc.Lightning.SignMessage:output_type -> lnrpc.SignMessageResponse
-	21, // 58: lnrpc.Lightning.VerifyMessage:output_type -> lnrpc.VerifyMessageResponse
-	23, // 59: lnrpc.Lightning.DebugLevel:output_type -> lnrpc.DebugLevelResponse
-	25, // 60: lnrpc.Lightning.StopDaemon:output_type -> lnrpc.StopResponse
-	57, // 61: lnrpc.Lightning.BakeMacaroon:output_type -> lnrpc.BakeMacaroonResponse
-	58, // 62: lnrpc.Lightning.ListMacaroonIDs:output_type -> lnrpc.ListMacaroonIDsResponse
-	59, // 63: lnrpc.Lightning.DeleteMacaroonID:output_type -> lnrpc.DeleteMacaroonIDResponse
-	60, // 64: lnrpc.Lightning.ListPermissions:output_type -> lnrpc.ListPermissionsResponse
-	61, // 65: lnrpc.Lightning.CheckMacaroonPermissions:output_type -> lnrpc.CheckMacPermResponse
-	62, // 66: lnrpc.Lightning.NewAddress:output_type -> lnrpc.NewAddressResponse
-	63, // 67: lnrpc.Lightning.WalletBalance:output_type -> lnrpc.WalletBalanceResponse
-	64, // 68: lnrpc.Lightning.ListUnspent:output_type -> lnrpc.ListUnspentResponse
-	65, // 69: lnrpc.Lightning.SendCoins:output_type -> lnrpc.SendCoinsResponse
-	66, // 70: lnrpc.Lightning.GetTransactions:output_type -> lnrpc.TransactionDetails
-	67, // 71: lnrpc.Lightning.SubscribeTransactions:output_type -> lnrpc.Transaction
-	68, // 72: lnrpc.Lightning.EstimateFee:output_type -> lnrpc.EstimateFeeResponse
-	69, // 73: lnrpc.Lightning.OpenChannel:output_type -> lnrpc.OpenStatusUpdate
-	70, // 74: lnrpc.Lightning.OpenChannelSync:output_type -> lnrpc.ChannelPoint
-	71, // 75: lnrpc.Lightning.ListChannels:output_type -> lnrpc.ListChannelsResponse
-	72, // 76: lnrpc.Lightning.PendingChannels:output_type -> lnrpc.PendingChannelsResponse
-	73, // 77: lnrpc.Lightning.ClosedChannels:output_type -> lnrpc.ClosedChannelsResponse
-	74, // 78: lnrpc.Lightning.ChannelBalance:output_type -> lnrpc.ChannelBalanceResponse
-	75, // 79: lnrpc.Lightning.CloseChannel:output_type -> lnrpc.CloseStatusUpdate
-	76, // 80: lnrpc.Lightning.SubscribeChannelEvents:output_type -> lnrpc.ChannelEventUpdate
-	77, // 81: lnrpc.Lightning.FeeReport:output_type -> lnrpc.FeeReportResponse
-	78, // 82: lnrpc.Lightning.ForwardingHistory:output_type -> lnrpc.ForwardingHistoryResponse
-	79, // 83: lnrpc.Lightning.AddInvoice:output_type -> lnrpc.AddInvoiceResponse
-	50, // 84: lnrpc.Lightning.LookupInvoice:output_type -> lnrpc.Invoice
-	80, // 85: lnrpc.Lightning.ListInvoices:output_type -> lnrpc.ListInvoiceResponse
-	50, // 86: lnrpc.Lightning.SubscribeInvoices:output_type -> lnrpc.Invoice
-	81, // 87: lnrpc.Lightning.DecodePayReq:output_type -> lnrpc.PayReq
-	82, // 88: lnrpc.Lightning.ListPayments:output_type -> lnrpc.ListPaymentsResponse
-	83, // 89: lnrpc.Lightning.DeletePayment:output_type -> lnrpc.DeletePaymentResponse
-	51, // [51:90] is the sub-list for method output_type
-	12, // [12:51] is the sub-list for method input_type
+	57, // 51: lnrpc.Lightning.DeleteAllPayments:input_type -> lnrpc.DeleteAllPaymentsRequest
+	2,  // 52: lnrpc.Lightning.GetInfo:output_type -> lnrpc.GetInfoResponse
+	6,  // 53: lnrpc.Lightning.ConnectPeer:output_type -> lnrpc.ConnectPeerResponse
+	8,  // 54: lnrpc.Lightning.DisconnectPeer:output_type -> lnrpc.DisconnectPeerResponse
+	10, // 55: lnrpc.Lightning.ListPeers:output_type -> lnrpc.ListPeersResponse
+	13, // 56: lnrpc.Lightning.SubscribePeerEvents:output_type -> lnrpc.PeerEvent
+	15, // 57: lnrpc.Lightning.GetNodeInfo:output_type -> lnrpc.NodeInfo
+	19, // 58: lnrpc.Lightning.SignMessage:output_type -> lnrpc.SignMessageResponse
+	21, // 59: lnrpc.Lightning.VerifyMessage:output_type -> lnrpc.VerifyMessageResponse
+	23, // 60: lnrpc.Lightning.DebugLevel:output_type -> lnrpc.DebugLevelResponse
+	25, // 61: lnrpc.Lightning.StopDaemon:output_type -> lnrpc.StopResponse
+	58, // 62: lnrpc.Lightning.BakeMacaroon:output_type -> lnrpc.BakeMacaroonResponse
+	59, // 63: lnrpc.Lightning.ListMacaroonIDs:output_type -> lnrpc.ListMacaroonIDsResponse
+	60, // 64: lnrpc.Lightning.DeleteMacaroonID:output_type -> lnrpc.DeleteMacaroonIDResponse
+	61, // 65: lnrpc.Lightning.ListPermissions:output_type -> lnrpc.ListPermissionsResponse
+	62, // 66: lnrpc.Lightning.CheckMacaroonPermissions:output_type -> lnrpc.CheckMacPermResponse
+	63, // 67: lnrpc.Lightning.NewAddress:output_type -> lnrpc.NewAddressResponse
+	64, // 68: lnrpc.Lightning.WalletBalance:output_type -> lnrpc.WalletBalanceResponse
+	65, // 69: lnrpc.Lightning.ListUnspent:output_type -> lnrpc.ListUnspentResponse
+	66, // 70: lnrpc.Lightning.SendCoins:output_type -> lnrpc.SendCoinsResponse
+	67, // 71: lnrpc.Lightning.GetTransactions:output_type -> lnrpc.TransactionDetails
+	68, // 72: lnrpc.Lightning.SubscribeTransactions:output_type -> lnrpc.Transaction
+	69, // 73: lnrpc.Lightning.EstimateFee:output_type -> lnrpc.EstimateFeeResponse
+	70, // 74: lnrpc.Lightning.OpenChannel:output_type -> lnrpc.OpenStatusUpdate
+	71, // 75: lnrpc.Lightning.OpenChannelSync:output_type -> lnrpc.ChannelPoint
+	72, // 76: lnrpc.Lightning.ListChannels:output_type -> lnrpc.ListChannelsResponse
+	73, // 77: lnrpc.Lightning.PendingChannels:output_type -> lnrpc.PendingChannelsResponse
+	74, // 78: lnrpc.Lightning.ClosedChannels:output_type -> lnrpc.ClosedChannelsResponse
+	75, // 79: lnrpc.Lightning.ChannelBalance:output_type -> lnrpc.ChannelBalanceResponse
+	76, // 80: lnrpc.Lightning.CloseChannel:output_type -> lnrpc.CloseStatusUpdate
+	77, // 81: lnrpc.Lightning.SubscribeChannelEvents:output_type -> lnrpc.ChannelEventUpdate
+	78, // 82: lnrpc.Lightning.FeeReport:output_type -> lnrpc.FeeReportResponse
+	79, // 83: lnrpc.Lightning.ForwardingHistory:output_type -> lnrpc.ForwardingHistoryResponse
+	80, // 84: lnrpc.Lightning.AddInvoice:output_type -> lnrpc.AddInvoiceResponse
+	50, // 85: lnrpc.Lightning.LookupInvoice:output_type -> lnrpc.Invoice
+	81, // 86: lnrpc.Lightning.ListInvoices:output_type -> lnrpc.ListInvoiceResponse
+	50, // 87: lnrpc.Lightning.SubscribeInvoices:output_type -> lnrpc.Invoice
+	82, // 88: lnrpc.Lightning.DecodePayReq:output_type -> lnrpc.PayReq
+	83, // 89: lnrpc.Lightning.ListPayments:output_type -> lnrpc.ListPaymentsResponse
+	84, // 90: lnrpc.Lightning.DeletePayment:output_type -> lnrpc.DeletePaymentResponse
+	85, // 91: lnrpc.Lightning.DeleteAllPayments:output_type -> lnrpc.DeleteAllPaymentsResponse
+	52, // [52:92] is the sub-list for method output_type
+	12, // [12:52] is the sub-list for method input_type
 	12, // [12:12] is the sub-list for extension type_name
 	12, // [12:12] is the sub-list for extension extendee
 	0,  // [0:12] is the sub-list for field type_name

@@ -60,6 +60,7 @@ const (
 	Lightning_DecodePayReq_FullMethodName             = "/lnrpc.Lightning/DecodePayReq"
 	Lightning_ListPayments_FullMethodName             = "/lnrpc.Lightning/ListPayments"
 	Lightning_DeletePayment_FullMethodName            = "/lnrpc.Lightning/DeletePayment"
+	Lightning_DeleteAllPayments_FullMethodName        = "/lnrpc.Lightning/DeleteAllPayments"
 )
 
 // LightningClient is the client API for Lightning service.
@@ -146,6 +147,8 @@ type LightningClient interface {
 	ListPayments(ctx context.Context, in *ListPaymentsRequest, opts ...grpc.CallOption) (*ListPaymentsResponse, error)
 	// DeletePayment forgets a payment that has ended, or its failed attempts.
 	DeletePayment(ctx context.Context, in *DeletePaymentRequest, opts ...grpc.CallOption) (*DeletePaymentResponse, error)
+	// DeleteAllPayments forgets every payment that has ended, those that failed, or the failed attempts of all.
+	DeleteAllPayments(ctx context.Context, in *DeleteAllPaymentsRequest, opts ...grpc.CallOption) (*DeleteAllPaymentsResponse, error)
 }
 
 type lightningClient struct {
@@ -600,6 +603,16 @@ func (c *lightningClient) DeletePayment(ctx context.Context, in *DeletePaymentRe
 	return out, nil
 }
 
+func (c *lightningClient) DeleteAllPayments(ctx context.Context, in *DeleteAllPaymentsRequest, opts ...grpc.CallOption) (*DeleteAllPaymentsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteAllPaymentsResponse)
+	err := c.cc.Invoke(ctx, Lightning_DeleteAllPayments_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LightningServer is the server API for Lightning service.
 // All implementations must embed UnimplementedLightningServer
 // for forward compatibility.
@@ -684,6 +697,8 @@ type LightningServer interface {
 	ListPayments(context.Context, *ListPaymentsRequest) (*ListPaymentsResponse, error)
 	// DeletePayment forgets a payment that has ended, or its failed attempts.
 	DeletePayment(context.Context, *DeletePaymentRequest) (*DeletePaymentResponse, error)
+	// DeleteAllPayments forgets every payment that has ended, those that failed, or the failed attempts of all.
+	DeleteAllPayments(context.Context, *DeleteAllPaymentsRequest) (*DeleteAllPaymentsResponse, error)
 	mustEmbedUnimplementedLightningServer()
 }
 
@@ -810,6 +825,9 @@ func (UnimplementedLightningServer) ListPayments(context.Context, *ListPaymentsR
 }
 func (UnimplementedLightningServer) DeletePayment(context.Context, *DeletePaymentRequest) (*DeletePaymentResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeletePayment not implemented")
+}
+func (UnimplementedLightningServer) DeleteAllPayments(context.Context, *DeleteAllPaymentsRequest) (*DeleteAllPaymentsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteAllPayments not implemented")
 }
 func (UnimplementedLightningServer) mustEmbedUnimplementedLightningServer() {}
 func (UnimplementedLightningServer) testEmbeddedByValue()                   {}
@@ -1492,6 +1510,24 @@ func _Lightning_DeletePayment_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Lightning_DeleteAllPayments_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteAllPaymentsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).DeleteAllPayments(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_DeleteAllPayments_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).DeleteAllPayments(ctx, req.(*DeleteAllPaymentsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Lightning_ServiceDesc is the grpc.ServiceDesc for Lightning service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1630,6 +1666,10 @@ var Lightning_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeletePayment",
 			Handler:    _Lightning_DeletePayment_Handler,
+		},
+		{
+			MethodName: "DeleteAllPayments",
+			Handler:    _Lightning_DeleteAllPayments_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -1192,6 +1192,111 @@ func (x *DeletePaymentRequest) GetFailedHtlcsOnly() bool {
 	return false
 }
 
+// DeleteAllPaymentsRequest says which: all, or, one or both of them, payments that failed and attempts that failed.
+type DeleteAllPaymentsRequest struct {
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	FailedPaymentsOnly bool                   `protobuf:"varint,1,opt,name=failed_payments_only,json=failedPaymentsOnly,proto3" json:"failed_payments_only,omitempty"`
+	FailedHtlcsOnly    bool                   `protobuf:"varint,2,opt,name=failed_htlcs_only,json=failedHtlcsOnly,proto3" json:"failed_htlcs_only,omitempty"`
+	AllPayments        bool                   `protobuf:"varint,3,opt,name=all_payments,json=allPayments,proto3" json:"all_payments,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *DeleteAllPaymentsRequest) Reset() {
+	*x = DeleteAllPaymentsRequest{}
+	mi := &file_messages_lnrpc_payment_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteAllPaymentsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteAllPaymentsRequest) ProtoMessage() {}
+
+func (x *DeleteAllPaymentsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_payment_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteAllPaymentsRequest.ProtoReflect.Descriptor instead.
+func (*DeleteAllPaymentsRequest) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_payment_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *DeleteAllPaymentsRequest) GetFailedPaymentsOnly() bool {
+	if x != nil {
+		return x.FailedPaymentsOnly
+	}
+	return false
+}
+
+func (x *DeleteAllPaymentsRequest) GetFailedHtlcsOnly() bool {
+	if x != nil {
+		return x.FailedHtlcsOnly
+	}
+	return false
+}
+
+func (x *DeleteAllPaymentsRequest) GetAllPayments() bool {
+	if x != nil {
+		return x.AllPayments
+	}
+	return false
+}
+
+type DeleteAllPaymentsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        string                 `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteAllPaymentsResponse) Reset() {
+	*x = DeleteAllPaymentsResponse{}
+	mi := &file_messages_lnrpc_payment_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteAllPaymentsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteAllPaymentsResponse) ProtoMessage() {}
+
+func (x *DeleteAllPaymentsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_payment_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteAllPaymentsResponse.ProtoReflect.Descriptor instead.
+func (*DeleteAllPaymentsResponse) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_payment_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *DeleteAllPaymentsResponse) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
 type DeletePaymentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// status is a sentence.
@@ -1202,7 +1307,7 @@ type DeletePaymentResponse struct {
 
 func (x *DeletePaymentResponse) Reset() {
 	*x = DeletePaymentResponse{}
-	mi := &file_messages_lnrpc_payment_proto_msgTypes[9]
+	mi := &file_messages_lnrpc_payment_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1214,7 +1319,7 @@ func (x *DeletePaymentResponse) String() string {
 func (*DeletePaymentResponse) ProtoMessage() {}
 
 func (x *DeletePaymentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_payment_proto_msgTypes[9]
+	mi := &file_messages_lnrpc_payment_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1227,7 +1332,7 @@ func (x *DeletePaymentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePaymentResponse.ProtoReflect.Descriptor instead.
 func (*DeletePaymentResponse) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_payment_proto_rawDescGZIP(), []int{9}
+	return file_messages_lnrpc_payment_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeletePaymentResponse) GetStatus() string {
@@ -1370,7 +1475,13 @@ const file_messages_lnrpc_payment_proto_rawDesc = "" +
 	"\x12total_num_payments\x18\x04 \x01(\x04R\x10totalNumPayments\"e\n" +
 	"\x14DeletePaymentRequest\x12!\n" +
 	"\fpayment_hash\x18\x01 \x01(\fR\vpaymentHash\x12*\n" +
-	"\x11failed_htlcs_only\x18\x02 \x01(\bR\x0ffailedHtlcsOnly\"/\n" +
+	"\x11failed_htlcs_only\x18\x02 \x01(\bR\x0ffailedHtlcsOnly\"\x9b\x01\n" +
+	"\x18DeleteAllPaymentsRequest\x120\n" +
+	"\x14failed_payments_only\x18\x01 \x01(\bR\x12failedPaymentsOnly\x12*\n" +
+	"\x11failed_htlcs_only\x18\x02 \x01(\bR\x0ffailedHtlcsOnly\x12!\n" +
+	"\fall_payments\x18\x03 \x01(\bR\vallPayments\"3\n" +
+	"\x19DeleteAllPaymentsResponse\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\"/\n" +
 	"\x15DeletePaymentResponse\x12\x16\n" +
 	"\x06status\x18\x01 \x01(\tR\x06status*\xf6\x01\n" +
 	"\x14PaymentFailureReason\x12\x17\n" +
@@ -1395,23 +1506,25 @@ func file_messages_lnrpc_payment_proto_rawDescGZIP() []byte {
 }
 
 var file_messages_lnrpc_payment_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_messages_lnrpc_payment_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_messages_lnrpc_payment_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_messages_lnrpc_payment_proto_goTypes = []any{
-	(PaymentFailureReason)(0),     // 0: lnrpc.PaymentFailureReason
-	(Payment_PaymentStatus)(0),    // 1: lnrpc.Payment.PaymentStatus
-	(HTLCAttempt_HTLCStatus)(0),   // 2: lnrpc.HTLCAttempt.HTLCStatus
-	(Failure_FailureCode)(0),      // 3: lnrpc.Failure.FailureCode
-	(*Payment)(nil),               // 4: lnrpc.Payment
-	(*HTLCAttempt)(nil),           // 5: lnrpc.HTLCAttempt
-	(*Route)(nil),                 // 6: lnrpc.Route
-	(*Hop)(nil),                   // 7: lnrpc.Hop
-	(*MPPRecord)(nil),             // 8: lnrpc.MPPRecord
-	(*Failure)(nil),               // 9: lnrpc.Failure
-	(*ListPaymentsRequest)(nil),   // 10: lnrpc.ListPaymentsRequest
-	(*ListPaymentsResponse)(nil),  // 11: lnrpc.ListPaymentsResponse
-	(*DeletePaymentRequest)(nil),  // 12: lnrpc.DeletePaymentRequest
-	(*DeletePaymentResponse)(nil), // 13: lnrpc.DeletePaymentResponse
-	nil,                           // 14: lnrpc.Hop.CustomRecordsEntry
+	(PaymentFailureReason)(0),         // 0: lnrpc.PaymentFailureReason
+	(Payment_PaymentStatus)(0),        // 1: lnrpc.Payment.PaymentStatus
+	(HTLCAttempt_HTLCStatus)(0),       // 2: lnrpc.HTLCAttempt.HTLCStatus
+	(Failure_FailureCode)(0),          // 3: lnrpc.Failure.FailureCode
+	(*Payment)(nil),                   // 4: lnrpc.Payment
+	(*HTLCAttempt)(nil),               // 5: lnrpc.HTLCAttempt
+	(*Route)(nil),                     // 6: lnrpc.Route
+	(*Hop)(nil),                       // 7: lnrpc.Hop
+	(*MPPRecord)(nil),                 // 8: lnrpc.MPPRecord
+	(*Failure)(nil),                   // 9: lnrpc.Failure
+	(*ListPaymentsRequest)(nil),       // 10: lnrpc.ListPaymentsRequest
+	(*ListPaymentsResponse)(nil),      // 11: lnrpc.ListPaymentsResponse
+	(*DeletePaymentRequest)(nil),      // 12: lnrpc.DeletePaymentRequest
+	(*DeleteAllPaymentsRequest)(nil),  // 13: lnrpc.DeleteAllPaymentsRequest
+	(*DeleteAllPaymentsResponse)(nil), // 14: lnrpc.DeleteAllPaymentsResponse
+	(*DeletePaymentResponse)(nil),     // 15: lnrpc.DeletePaymentResponse
+	nil,                               // 16: lnrpc.Hop.CustomRecordsEntry
 }
 var file_messages_lnrpc_payment_proto_depIdxs = []int32{
 	1,  // 0: lnrpc.Payment.status:type_name -> lnrpc.Payment.PaymentStatus
@@ -1422,7 +1535,7 @@ var file_messages_lnrpc_payment_proto_depIdxs = []int32{
 	9,  // 5: lnrpc.HTLCAttempt.failure:type_name -> lnrpc.Failure
 	7,  // 6: lnrpc.Route.hops:type_name -> lnrpc.Hop
 	8,  // 7: lnrpc.Hop.mpp_record:type_name -> lnrpc.MPPRecord
-	14, // 8: lnrpc.Hop.custom_records:type_name -> lnrpc.Hop.CustomRecordsEntry
+	16, // 8: lnrpc.Hop.custom_records:type_name -> lnrpc.Hop.CustomRecordsEntry
 	3,  // 9: lnrpc.Failure.code:type_name -> lnrpc.Failure.FailureCode
 	4,  // 10: lnrpc.ListPaymentsResponse.payments:type_name -> lnrpc.Payment
 	11, // [11:11] is the sub-list for method output_type
@@ -1443,7 +1556,7 @@ func file_messages_lnrpc_payment_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_lnrpc_payment_proto_rawDesc), len(file_messages_lnrpc_payment_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

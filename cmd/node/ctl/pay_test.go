@@ -69,6 +69,8 @@ func (f *fakePayments) Abort(_ context.Context, hash [32]byte) error {
 
 func (f *fakePayments) Delete(context.Context, [32]byte, bool) error { return nil }
 
+func (f *fakePayments) DeleteAll(context.Context, bool, bool) (uint64, error) { return 0, nil }
+
 func (f *fakePayments) List(_ context.Context, sel payment.Selection) ([]*pb.Payment, error) {
 	f.limit = sel.Limit
 	var out []*pb.Payment

@@ -106,6 +106,7 @@ type Payments interface {
 	TrackAll(ctx context.Context, f func(*paymentpb.Payment) error) error
 	Abort(ctx context.Context, hash [32]byte) error
 	Delete(ctx context.Context, hash [32]byte, failedAttemptsOnly bool) error
+	DeleteAll(ctx context.Context, failedOnly, failedAttemptsOnly bool) (uint64, error)
 	Lookup(ctx context.Context, hash [32]byte) (*paymentpb.Payment, error)
 	List(ctx context.Context, sel payment.Selection) ([]*paymentpb.Payment, error)
 	Count(ctx context.Context, wanted func(*paymentpb.Listed) bool) (uint64, error)

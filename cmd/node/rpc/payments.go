@@ -78,6 +78,27 @@ func (l *lightning) DeletePayment(
 	return &lnrpc.DeletePaymentResponse{Status: fmt.Sprintf("%s %x deleted", what, hash)}, nil
 }
 
+// DeleteAllPayments implements lnrpc.LightningServer. What is in flight stays.
+func (l *lightning) DeleteAllPayments(
+	ctx context.Context, r *lnrpc.DeleteAllPaymentsRequest,
+) (*lnrpc.DeleteAllPaymentsResponse, error) {
+	switch only := r.FailedPaymentsOnly || r.FailedHtlcsOnly; {
+	case !only && !r.AllPayments:
+		return nil, status.Error(codes.InvalidArgument,
+			"at least one of the options `all_payments`, `failed_payments_only`, or `failed_htlcs_only` must be set to true")
+	case only && r.AllPayments:
+		return nil, status.Error(codes.InvalidArgument, "`all_payments` cannot be set to true while either "+
+			"`failed_payments_only` or `failed_htlcs_only` is also set to true")
+	}
+	n, err := l.node().Payments.DeleteAll(ctx, r.FailedPaymentsOnly, r.FailedHtlcsOnly)
+	if err != nil {
+		return nil, paymentRefused(err)
+	}
+	return &lnrpc.DeleteAllPaymentsResponse{
+		Status: fmt.Sprintf("%d payments deleted, failed_htlcs_only=%t", n, r.FailedHtlcsOnly),
+	}, nil
+}
+
 // paymentRefused is a payment's refusal, with lnd's code where clients may look for it.
 func paymentRefused(err error) error {
 	switch {

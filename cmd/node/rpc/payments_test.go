@@ -37,6 +37,7 @@ type fakePayments struct {
 	hashes  [][32]byte
 	aborted int
 	listed  payment.Selection
+	deleted [][2]bool
 }
 
 // Pay does not wait for whoever does not.
@@ -73,6 +74,11 @@ func (f *fakePayments) Abort(ctx context.Context, _ [32]byte) error {
 }
 
 func (f *fakePayments) Delete(context.Context, [32]byte, bool) error { return f.err }
+
+func (f *fakePayments) DeleteAll(_ context.Context, failedOnly, attemptsOnly bool) (uint64, error) {
+	f.deleted = append(f.deleted, [2]bool{failedOnly, attemptsOnly})
+	return 3, f.err
+}
 
 func (f *fakePayments) List(_ context.Context, sel payment.Selection) ([]*pb.Payment, error) {
 	f.listed = sel
@@ -327,4 +333,24 @@ func TestListPayments(t *testing.T) {
 	deleted, err := l.DeletePayment(t.Context(), &lnrpc.DeletePaymentRequest{PaymentHash: make([]byte, 32), FailedHtlcsOnly: true})
 	require.NoError(t, err)
 	require.Contains(t, deleted.Status, "failed attempts of payment 0000")
+}
+
+func TestDeleteAllPayments(t *testing.T) {
+	t.Parallel()
+	node := &fakePayments{}
+	l := newLightning(t, Node{Payments: node})
+	for _, r := range []*lnrpc.DeleteAllPaymentsRequest{
+		{}, {AllPayments: true, FailedPaymentsOnly: true}, {AllPayments: true, FailedHtlcsOnly: true},
+	} {
+		_, err := l.DeleteAllPayments(t.Context(), r)
+		require.Equal(t, codes.InvalidArgument, status.Code(err))
+	}
+	for _, r := range []*lnrpc.DeleteAllPaymentsRequest{
+		{AllPayments: true}, {FailedPaymentsOnly: true}, {FailedHtlcsOnly: true}, {FailedPaymentsOnly: true, FailedHtlcsOnly: true},
+	} {
+		answer, err := l.DeleteAllPayments(t.Context(), r)
+		require.NoError(t, err)
+		require.Contains(t, answer.Status, "3 payments deleted")
+	}
+	require.Equal(t, [][2]bool{{false, false}, {true, false}, {false, true}, {true, true}}, node.deleted)
 }
