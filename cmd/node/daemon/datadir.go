@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"stormcell/cmd/node/config"
@@ -21,9 +22,9 @@ func claim(c config.Common) error {
 	}
 	path := c.Path(networkFile)
 	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) || err == nil && len(text) == 0 { // empty after a crash in here
 		text = []byte(c.Network.String() + "\n")
-		err = os.WriteFile(path, text, 0o600)
+		err = writeSynced(path, text)
 	}
 	if err != nil {
 		return fault.New(fault.Data, fmt.Errorf("the data directory cannot be used: %w", err),
@@ -34,6 +35,23 @@ func claim(c config.Common) error {
 			"Start with --network=%s, or choose another directory with --datadir.", name)
 	}
 	return nil
+}
+
+// writeSynced writes a file that outlasts a crash, as what is written after it may.
+func writeSynced(path string, content []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // writeAddress tells clients where the daemon of this data directory answers.
