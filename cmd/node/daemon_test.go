@@ -162,7 +162,7 @@ func TestPrecedence(t *testing.T) {
 	h := newHome(t)
 	require.NoError(t, os.WriteFile(filepath.Join(h.dir, "stormcell.toml"),
 		[]byte("debuglevel = 'nonsense'\nlisten = 'nonsense'\nmetricslisten = '127.0.0.1:0'\nminfreespace = 1"), 0o600))
-	cmd := command(h, "start", "--listen=127.0.0.1:0", "--rpclisten=127.0.0.1:0")
+	cmd := command(h, "start", "--listen=127.0.0.1:0", "--rpclisten=127.0.0.1:0", "--restlisten=127.0.0.1:0")
 	cmd.Env = append(cmd.Env, "STORMCELL_DEBUGLEVEL=loud", "STORMCELL_LISTEN=wrong")
 	r := finish(t, cmd, "")
 	require.Equal(t, 2, r.code)

@@ -120,7 +120,7 @@ func (h *home) start(t *testing.T, args ...string) *process {
 func (h *home) launch(t *testing.T, args ...string) *process {
 	t.Helper()
 	cmd := command(h, append([]string{
-		"start", "--listen=" + h.listen, "--rpclisten=127.0.0.1:0", "--logformat=json", "--debuglevel=debug",
+		"start", "--listen=" + h.listen, "--rpclisten=127.0.0.1:0", "--restlisten=127.0.0.1:0", "--logformat=json", "--debuglevel=debug",
 	}, args...)...)
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)

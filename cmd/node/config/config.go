@@ -49,14 +49,17 @@ func (c Common) Path(name string) string { return filepath.Join(c.Dir, name) }
 // Daemon is what the daemon needs.
 type Daemon struct {
 	Common
-	Listen        string // host:port for peers
-	RPCListen     string // host:port for clients
-	MetricsListen string // host:port for Prometheus; empty for none
-	ProfileListen string // host:port on loopback for Go's profiler; empty for none
-	LogLevels     *levels.Levels
-	LogJSON       bool
-	Chain         Chain
-	Channels      Channels
+	Listen     string // host:port for peers
+	RPCListen  string // host:port for clients
+	RESTListen string // host:port for clients of REST; empty for none
+	// TLSDomains and TLSIPs are what clients call this machine, besides what it knows itself.
+	TLSDomains, TLSIPs []string
+	MetricsListen      string // host:port for Prometheus; empty for none
+	ProfileListen      string // host:port on loopback for Go's profiler; empty for none
+	LogLevels          *levels.Levels
+	LogJSON            bool
+	Chain              Chain
+	Channels           Channels
 	// AcceptKeysend takes payments that no invoice asked for.
 	AcceptKeysend bool
 	// FreeSpaceFloor in bytes: with less the daemon neither starts nor goes on.
@@ -87,6 +90,9 @@ func CommonFlags(fs *pflag.FlagSet) {
 func DaemonFlags(fs *pflag.FlagSet) {
 	fs.String("listen", "", "`HOST:PORT` for peers (default all addresses, the network's usual port)")
 	fs.String("rpclisten", "127.0.0.1:10009", "`HOST:PORT` for clients: gRPC, over TLS, with a macaroon")
+	fs.String("restlisten", "127.0.0.1:8080", "`HOST:PORT` for clients: lnd's REST, over TLS, with a macaroon; empty for none")
+	fs.StringSlice("tlsextradomain", nil, "`DOMAINS` that the TLS certificate is for, besides this machine's name")
+	fs.StringSlice("tlsextraip", nil, "`IPS` that the TLS certificate is for, besides this machine's addresses")
 	fs.String("metricslisten", "", "`HOST:PORT` for Prometheus, without TLS (default none)")
 	fs.String("pprof", "", "`HOST:PORT` for Go's profiler, on this machine only (default none)")
 	fs.String("debuglevel", "info", "the least `LEVEL` that is logged: trace, debug, info, warn, error, critical or off;\nfor parts of the daemon ('warn,PEER=debug') see 'stormcell loglevel'")
@@ -116,6 +122,9 @@ func LoadDaemon(fs *pflag.FlagSet) (Daemon, error) {
 	d := Daemon{Common: common}
 	d.Listen, _ = fs.GetString("listen")
 	d.RPCListen, _ = fs.GetString("rpclisten")
+	d.RESTListen, _ = fs.GetString("restlisten")
+	d.TLSDomains, _ = fs.GetStringSlice("tlsextradomain")
+	d.TLSIPs, _ = fs.GetStringSlice("tlsextraip")
 	d.MetricsListen, _ = fs.GetString("metricslisten")
 	d.ProfileListen, _ = fs.GetString("pprof")
 	d.AcceptKeysend, _ = fs.GetBool("accept-keysend")
@@ -126,10 +135,15 @@ func LoadDaemon(fs *pflag.FlagSet) (Daemon, error) {
 		d.Listen = fmt.Sprintf(":%d", PeerPort(common.Network))
 	}
 	for name, value := range map[string]string{
-		"listen": d.Listen, "rpclisten": d.RPCListen, "metricslisten": d.MetricsListen,
+		"listen": d.Listen, "rpclisten": d.RPCListen, "restlisten": d.RESTListen, "metricslisten": d.MetricsListen,
 	} {
 		if _, _, err := net.SplitHostPort(value); err != nil && value != "" {
 			return Daemon{}, wrong(fmt.Errorf("%s: %q is not host:port", name, value))
+		}
+	}
+	for _, ip := range d.TLSIPs {
+		if net.ParseIP(ip) == nil {
+			return Daemon{}, wrong(fmt.Errorf("tlsextraip: %q is no IP address", ip))
 		}
 	}
 	if d.ProfileListen != "" && !isLoopback(d.ProfileListen) {

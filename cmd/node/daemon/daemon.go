@@ -106,13 +106,15 @@ func (d *daemon) listen(stop func()) error {
 	}
 	var err error
 	d.server, err = rpc.New(rpc.Options{
-		Listen: d.config.RPCListen, Dir: d.config.Dir, Network: d.config.Network, Levels: d.config.LogLevels,
+		Listen: d.config.RPCListen, RESTListen: d.config.RESTListen,
+		Names: rpc.Names{Domains: d.config.TLSDomains, IPs: d.config.TLSIPs},
+		Dir:   d.config.Dir, Network: d.config.Network, Levels: d.config.LogLevels,
 		Log:      d.log.With(node.SubsystemKey, levels.API),
 		Unlocked: func(s wallet.Seed) { d.unlocked <- s },
 		Stop:     stop,
 	})
 	if err != nil {
-		return fault.New(fault.Failed, err, "If another daemon has this address, choose another with --rpclisten.")
+		return fault.New(fault.Failed, err, "If another daemon has this address, choose another with --rpclisten or --restlisten.")
 	}
 	d.metrics.add(d.server.Collectors()...)
 	d.metrics.add(journalMetrics(d.journal)...)
@@ -138,7 +140,11 @@ func (d *daemon) invite() {
 		next = "stormcell create"
 	}
 	notify(d.log, sd.SdNotifyReady)
-	d.log.Info("waiting for the wallet to be unlocked", "rpc", d.server.Addr().String(), "run", next)
+	rest := "none"
+	if at := d.server.RESTAddr(); at != nil {
+		rest = at.String()
+	}
+	d.log.Info("waiting for the wallet to be unlocked", "rpc", d.server.Addr().String(), "rest", rest, "run", next)
 }
 
 // watch starts the node when its seed is known, and returns when the daemon is to stop, with the reason if that is a failure.

@@ -28,6 +28,7 @@ type settings struct {
 	Chain         string       `toml:"chain"`
 	Listen        string       `toml:"listen"`
 	RPCListen     string       `toml:"rpclisten"`
+	RESTListen    string       `toml:"restlisten"`
 	AcceptKeysend bool         `toml:"accept-keysend"`
 	Btcd          btcdSettings `toml:"btcd"`
 }
@@ -53,7 +54,7 @@ func (p *playground) configure(d *daemon) error {
 	if s.Listen, err = freeAddress(s.Listen); err != nil {
 		return err
 	}
-	s.Chain, s.RPCListen, s.AcceptKeysend, s.Btcd = "btcd", loopback, true, p.chain.settings()
+	s.Chain, s.RPCListen, s.RESTListen, s.AcceptKeysend, s.Btcd = "btcd", loopback, loopback, true, p.chain.settings()
 	text, err := toml.Marshal(s)
 	if err != nil {
 		return err

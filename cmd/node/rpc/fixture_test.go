@@ -31,14 +31,17 @@ func newServer(t *testing.T) *Server {
 	quiet, err := levels.New("info")
 	require.NoError(t, err)
 	s, err := New(Options{
-		Listen: "127.0.0.1:0", Dir: t.TempDir(), Network: backend.Regtest, Log: slog.New(slog.DiscardHandler),
+		Listen: "127.0.0.1:0", RESTListen: "127.0.0.1:0", Dir: t.TempDir(), Network: backend.Regtest, Log: slog.New(slog.DiscardHandler),
 		Unlocked: func(wallet.Seed) {}, Stop: func() {}, Levels: quiet,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) { // who serves closes it
-			require.NoError(t, err)
+		for _, l := range []net.Listener{s.listener, s.rest.listener} {
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) { // who serves closes it
+				require.NoError(t, err)
+			}
 		}
+		_ = s.rest.conn.Close()
 	})
 	return s
 }

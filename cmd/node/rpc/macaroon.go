@@ -82,7 +82,7 @@ func (m *macaroons) open(path string, permissions []permission) ([]byte, error) 
 	return serialized, writeDurably(path, serialized, 0o600)
 }
 
-// granted is how many permissions a macaroon has.
+// granted is how many permissions a macaroon has that was made from one of our keys. Its caveats may not hold.
 func (m *macaroons) granted(serialized []byte) (int, error) {
 	presented, err := parseMacaroon(serialized)
 	if err != nil {

@@ -4,6 +4,7 @@ package rpc
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -54,9 +55,13 @@ const (
 	idleLimit           = 10 * time.Minute
 )
 
-// Options of a server. All must be set.
+// Options of a server. All must be set but RESTListen and Names.
 type Options struct {
 	Listen string
+	// RESTListen is where REST is answered; empty is nowhere.
+	RESTListen string
+	// Names are what the certificate is for, besides this machine's own.
+	Names Names
 	// Dir is the data directory: certificate, macaroon and seed are there.
 	Dir     string
 	Network backend.Network
@@ -81,6 +86,7 @@ type Server struct {
 	log       *slog.Logger
 	grpc      *grpc.Server
 	listener  net.Listener
+	rest      *rest // nil if nobody asks
 	states    *states
 	macaroons *macaroons
 	// Calls with one answer that are under way, and with many; open ones need no macaroon.
@@ -100,7 +106,10 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	certificate, err := certificate(filepath.Join(o.Dir, CertFile), filepath.Join(o.Dir, certKeyFile), time.Now())
+	files := certificateFiles{
+		cert: filepath.Join(o.Dir, CertFile), key: filepath.Join(o.Dir, certKeyFile), names: o.Names, log: o.Log,
+	}
+	certificate, err := files.load(time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -125,19 +134,36 @@ func New(o Options) (*Server, error) {
 			Name: "stormcell_grpc_calls_total", Help: "Calls answered since the start, and streams ended.",
 		}, []string{"method", "code"}),
 	}
-	s.grpc = grpc.NewServer(
-		grpc.Creds(credentials.NewTLS(&tls.Config{
-			Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12,
-		})),
-		grpc.MaxConcurrentStreams(maxStreamsPerClient),
+	s.grpc = s.newGRPC(maxStreamsPerClient, grpc.Creds(credentials.NewTLS(&tls.Config{
+		Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12,
+	})))
+	for service, info := range s.grpc.GetServiceInfo() {
+		for _, method := range info.Methods {
+			s.methods["/"+service+"/"+method.Name] = true
+		}
+	}
+	if o.RESTListen != "" {
+		// All clients of REST share one connection to this one.
+		translated := s.newGRPC(maxRESTCalls, grpc.ChainStreamInterceptor(callFromREST))
+		if s.rest, err = newREST(o.RESTListen, certificate, translated, macaroons, o.Log); err != nil {
+			return nil, errors.Join(err, listener.Close())
+		}
+	}
+	return s, nil
+}
+
+// newGRPC makes a server of all services. Interceptors among the options come before our own.
+func (s *Server) newGRPC(streams uint32, options ...grpc.ServerOption) *grpc.Server {
+	server := grpc.NewServer(append(options,
+		grpc.MaxConcurrentStreams(streams),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.ConnectionTimeout(handshakeLimit),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, MaxConnectionIdle: idleLimit}),
 		grpc.MaxRecvMsgSize(maxRequestBytes),
-		grpc.StreamInterceptor(s.call),
+		grpc.ChainStreamInterceptor(s.call),
 		grpc.UnknownServiceHandler(answerUnserved),
-	)
-	services := lateServices{s.grpc}
+	)...)
+	services := lateServices{server}
 	lnrpc.RegisterStateServer(services, &stateService{states: s.states})
 	lnrpc.RegisterWalletUnlockerServer(services, &unlocker{server: s})
 	lnrpc.RegisterLightningServer(services, &lightning{server: s})
@@ -145,12 +171,7 @@ func New(o Options) (*Server, error) {
 	routerrpc.RegisterRouterServer(services, &router{server: s})
 	verrpc.RegisterVersionerServer(services, versioner{})
 	debugrpc.RegisterDebugServer(services, &debugger{server: s})
-	for service, info := range s.grpc.GetServiceInfo() {
-		for _, method := range info.Methods {
-			s.methods["/"+service+"/"+method.Name] = true
-		}
-	}
-	return s, nil
+	return server
 }
 
 // Collectors are what Prometheus may know of the server.
@@ -159,12 +180,25 @@ func (s *Server) Collectors() []prometheus.Collector { return []prometheus.Colle
 // Addr is where the server listens.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
+// RESTAddr is where the server listens for clients of REST; nil is nowhere.
+func (s *Server) RESTAddr() net.Addr {
+	if s.rest == nil {
+		return nil
+	}
+	return s.rest.listener.Addr()
+}
+
 // HasWallet tells whether there is a wallet, locked or not.
 func (s *Server) HasWallet() bool { return s.states.now() != lnrpc.WalletState_NON_EXISTING }
 
 // Serve answers until Stop.
 func (s *Server) Serve() error {
-	return s.grpc.Serve(netutil.LimitListener(s.listener, maxConnections))
+	ended := make(chan error, 2)
+	go func() { ended <- s.grpc.Serve(netutil.LimitListener(s.listener, maxConnections)) }()
+	if s.rest != nil {
+		go func() { ended <- s.rest.serve() }()
+	}
+	return <-ended
 }
 
 // Activate lets the Lightning service answer, for a node that has started.
@@ -178,6 +212,9 @@ func (s *Server) Stop(ctx context.Context) {
 	s.states.end()
 	done := make(chan struct{})
 	go func() {
+		if s.rest != nil {
+			s.rest.stop(ctx)
+		}
 		s.grpc.GracefulStop()
 		close(done)
 	}()

@@ -93,7 +93,8 @@ func startStormcell(t testing.TB, flags ...string) *Lightning {
 	dir := t.TempDir()
 	l, api := &Lightning{name: "stormcell", Peer: freeAddress(t), DataDir: dir}, freeAddress(t)
 	l.process = newProcess(t, path, append([]string{
-		"start", "--network=regtest", "--datadir=" + dir, "--listen=" + l.Peer, "--rpclisten=" + api, "--debuglevel=debug",
+		"start", "--network=regtest", "--datadir=" + dir, "--listen=" + l.Peer, "--rpclisten=" + api, "--restlisten=127.0.0.1:0",
+		"--debuglevel=debug",
 		"--accept-keysend",
 	}, flags...)...)
 	l.env = []string{"HOME=" + dir}

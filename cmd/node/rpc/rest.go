@@ -1,0 +1,185 @@
+package rpc
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"golang.org/x/net/netutil"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"stormcell/messages/lnrpc"
+	"stormcell/messages/lnrpc/invoicesrpc"
+	"stormcell/messages/lnrpc/routerrpc"
+	"stormcell/messages/lnrpc/verrpc"
+)
+
+// rest answers lnd's REST calls: it translates them to gRPC, for a server of the same services that listens in memory only.
+type rest struct {
+	http     *http.Server
+	listener net.Listener
+	grpc     *grpc.Server
+	memory   *bufconn.Listener
+	conn     *grpc.ClientConn
+}
+
+// Bounds of a REST request. An answer may take as long as its stream lasts.
+const (
+	maxRESTCalls  = maxCalls + maxStreams
+	maxRESTBody   = 2 * maxRequestBytes // JSON takes more
+	maxOpenBody   = 16 << 10            // of who has no macaroon of ours
+	restReadLimit = 30 * time.Second
+	memoryBuffer  = 64 << 10
+	maxAnswer     = 200 << 20
+)
+
+// macaroonHeader has a client's macaroon, in hexadecimal digits.
+const macaroonHeader = "Grpc-Metadata-Macaroon"
+
+// callerKey is the metadata with the address that a REST call comes from. Clients cannot send it.
+const callerKey = "stormcell-caller"
+
+// newREST listens on an address, for calls that server will answer.
+func newREST(
+	address string, certificate tls.Certificate, server *grpc.Server, macaroons *macaroons, log *slog.Logger,
+) (*rest, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for clients of REST: %w", err)
+	}
+	r := &rest{listener: listener, grpc: server, memory: bufconn.Listen(memoryBuffer)}
+	r.conn, err = grpc.NewClient("passthrough:///rest",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return r.memory.DialContext(ctx) }),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
+	)
+	if err != nil {
+		return nil, err
+	}
+	mux := runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{
+			MarshalOptions: protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true},
+		}),
+		runtime.WithDisablePathLengthFallback(),
+		runtime.WithIncomingHeaderMatcher(func(header string) (string, bool) {
+			return "macaroon", strings.EqualFold(header, macaroonHeader)
+		}),
+		runtime.WithMetadata(func(_ context.Context, request *http.Request) metadata.MD {
+			return metadata.Pairs(callerKey, request.RemoteAddr)
+		}),
+		runtime.WithRoutingErrorHandler(unservedREST),
+	)
+	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
+		lnrpc.RegisterStateHandler, lnrpc.RegisterWalletUnlockerHandler, lnrpc.RegisterLightningHandler,
+		invoicesrpc.RegisterInvoicesHandler, routerrpc.RegisterRouterHandler, verrpc.RegisterVersionerHandler,
+	} {
+		if err := register(context.Background(), mux, r.conn); err != nil {
+			return nil, fmt.Errorf("REST: %w", err)
+		}
+	}
+	r.http = &http.Server{
+		Handler:        bounded(mux, macaroons),
+		TLSConfig:      &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+		MaxHeaderBytes: maxHeaderBytes, ReadHeaderTimeout: handshakeLimit, ReadTimeout: restReadLimit, IdleTimeout: idleLimit,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	return r, nil
+}
+
+// unservedREST answers a path that leads nowhere as gRPC answers a method that is not served.
+func unservedREST(
+	ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int,
+) {
+	if code != http.StatusNotFound {
+		runtime.DefaultRoutingErrorHandler(ctx, mux, m, w, r, code)
+		return
+	}
+	runtime.HTTPError(ctx, mux, m, w, r,
+		status.Errorf(codes.Unimplemented, "this node does not serve %s %s", r.Method, r.URL.Path))
+}
+
+// bounded lets a bounded number of requests be translated at once, and reads little of those whose sender nobody knows.
+func bounded(translate http.Handler, known *macaroons) http.Handler {
+	underWay := newSlots(maxRESTCalls)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !underWay.take() {
+			http.Error(w, "too many calls at once, try again later", http.StatusServiceUnavailable)
+			return
+		}
+		defer underWay.free()
+		limit := int64(maxOpenBody)
+		if serialized, err := hex.DecodeString(r.Header.Get(macaroonHeader)); err == nil {
+			if _, err := known.granted(serialized); err == nil {
+				limit = maxRESTBody
+			}
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
+		translate.ServeHTTP(w, r)
+	})
+}
+
+// serve answers until stop.
+func (r *rest) serve() error {
+	ended := make(chan error, 2)
+	go func() { ended <- r.grpc.Serve(r.memory) }()
+	go func() {
+		err := r.http.ServeTLS(netutil.LimitListener(r.listener, maxConnections), "", "")
+		if err == http.ErrServerClosed {
+			err = nil
+		}
+		ended <- err
+	}()
+	return <-ended
+}
+
+// stop takes no more calls and waits for those under way, until the context ends.
+func (r *rest) stop(ctx context.Context) {
+	if r.http.Shutdown(ctx) != nil {
+		_ = r.http.Close()
+	}
+	r.grpc.Stop()
+	_ = r.conn.Close()
+}
+
+// fromREST gives a call of the translated the address of who made it.
+func fromREST(ctx context.Context) context.Context {
+	md, _ := metadata.FromIncomingContext(ctx)
+	from := md.Get(callerKey)
+	if len(from) != 1 {
+		return ctx
+	}
+	at, err := netip.ParseAddrPort(from[0])
+	if err != nil {
+		return ctx
+	}
+	return peer.NewContext(ctx, &peer.Peer{Addr: net.TCPAddrFromAddrPort(at)})
+}
+
+// callFromREST is around every call that was translated.
+func callFromREST(server any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	return handle(server, &streamOf{stream, fromREST(stream.Context())})
+}
+
+// streamOf is a stream with another context.
+type streamOf struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+// Context implements grpc.ServerStream.
+func (s *streamOf) Context() context.Context { return s.ctx }
