@@ -19,6 +19,7 @@ import (
 	monitorpb "stormcell/messages/monitor"
 	"stormcell/messages/record"
 	"stormcell/persistence"
+	"stormcell/tests/sim"
 )
 
 const (
@@ -258,7 +259,7 @@ func closingPays(tx *btcwire.MsgTx, c *channelpb.Commitments, legacy bool) error
 	var paid [2]int64
 	for _, out := range tx.TxOut {
 		for i := range paid {
-			if bytes.Equal(out.PkScript, closeScript(i)) {
+			if bytes.Equal(out.PkScript, sim.CloseScript(i)) {
 				paid[i] = out.Value
 			}
 		}

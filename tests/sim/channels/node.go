@@ -1,19 +1,15 @@
 package channels
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
-	"github.com/btcsuite/btcd/btcutil/hdkeychain"
-	"github.com/btcsuite/btcd/chaincfg"
 	"google.golang.org/protobuf/proto"
 
 	"stormcell/actors/channel"
 	"stormcell/actors/durable"
 	"stormcell/actors/monitor"
 	"stormcell/actors/registry"
-	"stormcell/chain/keys"
 	channelpb "stormcell/messages/channel"
 	"stormcell/peer/wire"
 	"stormcell/tests/sim"
@@ -38,15 +34,7 @@ var (
 )
 
 func newNode(c *Channels, i int) *node {
-	secret := sha256.Sum256([]byte{byte(i)})
-	master, err := hdkeychain.NewMaster(secret[:], &chaincfg.RegressionNetParams)
-	if err != nil {
-		panic(err)
-	}
-	signer, err := keys.NewLocalSigner(master, 1, keys.Sequential)
-	if err != nil {
-		panic(err)
-	}
+	signer := sim.Signer(i)
 	n := &node{Channels: c, i: i, monitor: &monitor.Core{Signer: signer, MaxKept: 1 + c.rng.IntN(20)}}
 	n.core = &channel.Core{
 		Signer: signer, Policy: channel.DefaultPolicy(),
@@ -179,7 +167,7 @@ func (n *node) carry(e channel.SendWire) {
 	}
 	if open, ok := m.(*wire.OpenChannel); ok {
 		n.other().tell(n.channel(), channel.Incoming{
-			Peer: n.id(), Link: n.link, Features: n.features, KeyIndex: uint32(n.attempt), CloseScript: closeScript(1 - n.i),
+			Peer: n.id(), Link: n.link, Features: n.features, KeyIndex: uint32(n.attempt), CloseScript: sim.CloseScript(1 - n.i),
 			Height: n.chain.height(), Message: open,
 		})
 		return

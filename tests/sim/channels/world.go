@@ -5,9 +5,6 @@ package channels
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
-
-	"github.com/btcsuite/btcd/txscript"
 
 	"stormcell/actors/channel"
 	"stormcell/actors/durable"
@@ -78,15 +75,6 @@ func (c *Channels) channel() durable.Address {
 	return durable.Address(fmt.Sprintf("%s/%d", channel.Name, c.attempt))
 }
 
-// closeScript is where a node's funds go.
-func closeScript(i int) []byte {
-	script, err := txscript.NewScriptBuilder().AddOp(txscript.OP_0).AddData(slices.Repeat([]byte{byte(i + 1)}, 20)).Script()
-	if err != nil {
-		panic(err)
-	}
-	return script
-}
-
 // connect makes a new connection between the nodes, and begins the channel if there is none.
 func (c *Channels) connect() {
 	c.disconnect()
@@ -98,7 +86,7 @@ func (c *Channels) connect() {
 	c.nodes[0].tell(c.channel(), channel.Open{
 		Peer: c.nodes[1].id(), Link: c.link, Features: c.features, TemporaryID: [32]byte{byte(c.attempt)},
 		KeyIndex: uint32(c.attempt), Funder: "wallet/main", Capacity: capacity, Push: 300_000_000, FeeRate: 1_000,
-		FundingFeeRate: 1_000, CloseScript: closeScript(0),
+		FundingFeeRate: 1_000, CloseScript: sim.CloseScript(0),
 	})
 }
 

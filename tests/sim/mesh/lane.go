@@ -7,6 +7,7 @@ import (
 	"stormcell/actors/durable"
 	channelpb "stormcell/messages/channel"
 	"stormcell/peer/wire"
+	"stormcell/tests/sim"
 )
 
 // lane is what two peers have between them: one connection at a time, and channels.
@@ -59,7 +60,7 @@ func (l *lane) connectTo(index uint32) {
 	opener, accepter := l.ends[0], l.ends[1]
 	opener.tell(channelAt(index), channel.Open{
 		Peer: accepter.id(), Link: l.link, TemporaryID: [32]byte{byte(index)}, KeyIndex: index, Funder: wallet,
-		Capacity: capacity, Push: capacity * 400, FeeRate: 500, FundingFeeRate: 1_000, CloseScript: closeScript(opener.i),
+		Capacity: capacity, Push: capacity * 400, FeeRate: 500, FundingFeeRate: 1_000, CloseScript: sim.CloseScript(opener.i),
 	})
 }
 
@@ -105,7 +106,7 @@ func (l *lane) carry(from *node, addr durable.Address, e channel.SendWire) {
 		index := m.PendingChannelID[0]
 		to := l.other(from)
 		to.tell(addr, channel.Incoming{
-			Peer: from.id(), Link: l.link, KeyIndex: uint32(index), CloseScript: closeScript(to.i), Height: height, Message: m,
+			Peer: from.id(), Link: l.link, KeyIndex: uint32(index), CloseScript: sim.CloseScript(to.i), Height: height, Message: m,
 		})
 	default:
 		if err := l.onions.see(addr, from, m); err != nil {

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/btcsuite/btcd/btcutil/hdkeychain"
 	"github.com/btcsuite/btcd/chaincfg"
-	"github.com/btcsuite/btcd/txscript"
 	btcwire "github.com/btcsuite/btcd/wire"
 	"google.golang.org/protobuf/proto"
 
@@ -22,6 +20,7 @@ import (
 	"stormcell/chain/keys"
 	channelpb "stormcell/messages/channel"
 	invoicepb "stormcell/messages/invoice"
+	"stormcell/tests/sim"
 )
 
 // wallet provides funding transactions.
@@ -39,28 +38,10 @@ type node struct {
 }
 
 func newNode(w *Mesh, i int) *node {
-	secret := sha256.Sum256([]byte{byte(i)})
-	master, err := hdkeychain.NewMaster(secret[:], &chaincfg.RegressionNetParams)
-	if err != nil {
-		panic(err)
-	}
-	signer, err := keys.NewLocalSigner(master, 1, keys.Sequential)
-	if err != nil {
-		panic(err)
-	}
-	return &node{Mesh: w, i: i, signer: signer, phases: map[durable.Address]channelpb.Phase{}}
+	return &node{Mesh: w, i: i, signer: sim.Signer(i), phases: map[durable.Address]channelpb.Phase{}}
 }
 
 func (n *node) id() [33]byte { return [33]byte(n.signer.NodeKey().SerializeCompressed()) }
-
-// closeScript is where a node's funds go.
-func closeScript(i int) []byte {
-	script, err := txscript.NewScriptBuilder().AddOp(txscript.OP_0).AddData(bytes.Repeat([]byte{byte(i + 1)}, 20)).Script()
-	if err != nil {
-		panic(err)
-	}
-	return script
-}
 
 // Register implements sim.Process.
 func (n *node) Register(k *durable.Kernel) error {
