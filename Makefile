@@ -20,6 +20,7 @@ clean: ## remove what was built and the playground
 test: ## lint and run every test that needs no lnd and no bitcoind
 	@$(MAKE) --no-print-directory lint
 	go test ./...
+	CGO_ENABLED=0 go test ./chain/curve ./chain/keys ./chain/bolt3
 
 newcomer: ## clone the last commit into an empty folder and do there what README says, test included, with an empty cache
 	STORMCELL_NEWCOMER=1 go test ./tests/newcomer -count=1 -v -timeout 60m
