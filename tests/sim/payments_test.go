@@ -28,7 +28,7 @@ func TestPaymentsRows(t *testing.T) {
 	for _, row := range payments.Rows {
 		t.Run(row.Name, func(t *testing.T) {
 			const enough, most = 12, 600
-			hits, late := 0, 0
+			hits, late, afresh := 0, 0, 0
 			for seed := uint64(0); hits < enough && seed < most; seed++ {
 				var w *payments.Payments
 				p := sim.Plan{Seed: seed, Keep: row.Keep}
@@ -43,9 +43,15 @@ func TestPaymentsRows(t *testing.T) {
 				if w.LateSettle() {
 					late++
 				}
+				if w.Afresh() {
+					afresh++
+				}
 			}
 			require.Equal(t, enough, hits, "too few of %d seeds come to this point", most)
-			if row.Name == "S13" {
+			switch row.Name {
+			case "S1":
+				require.NotZero(t, afresh, "no payment was lost before it was recorded")
+			case "S13":
 				require.NotZero(t, late, "no payment that had failed succeeded by a late settle")
 			}
 		})

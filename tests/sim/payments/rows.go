@@ -109,6 +109,9 @@ func (w *Payments) momentOf(addr durable.Address, p *pb.Payment, a *pb.Attempt) 
 	return m
 }
 
+// Afresh tells whether a payment of which the crash left nothing was begun again, as if it never had been.
+func (w *Payments) Afresh() bool { return w.afresh }
+
 // LateSettle tells whether a payment that had failed as a whole succeeded in the end.
 func (w *Payments) LateSettle() bool {
 	for _, p := range w.shown {

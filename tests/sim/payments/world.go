@@ -48,9 +48,11 @@ type Payments struct {
 	stubs    map[durable.Address]*Stub
 	wrong    error
 
-	row    *Row // in which the process is to die
-	passes int  // how often it may be in it before
-	hit    bool // it died there
+	row    *Row                     // in which the process is to die
+	passes int                      // how often it may be in it before
+	hit    bool                     // it died there
+	lost   map[durable.Address]bool // who was asked for then, and not answered
+	afresh bool                     // one of them had left nothing, and began again
 }
 
 // htlc names an HTLC in a channel.
@@ -64,7 +66,7 @@ func New(rng *rand.Rand, sabotage Sabotage) *Payments {
 	w := &Payments{
 		rng: rng, sabotage: sabotage, unheard: map[durable.Address]payment.Pay{}, recorded: map[durable.Address]bool{},
 		balances: map[durable.Address]uint64{}, payees: map[[32]byte]*payee{}, verdicts: map[htlc]*verdict{},
-		arrivals: map[durable.Address]htlc{}, shown: map[durable.Address]*pb.Payment{},
+		arrivals: map[durable.Address]htlc{}, shown: map[durable.Address]*pb.Payment{}, lost: map[durable.Address]bool{},
 	}
 	w.forget()
 	for n := range 1 + rng.IntN(3) {
@@ -140,6 +142,7 @@ func (w *Payments) Started() {
 	}
 	slices.Sort(asked)
 	for _, addr := range asked {
+		w.lost[addr] = w.hit
 		w.ask(addr, w.unheard[addr])
 	}
 }
@@ -165,7 +168,7 @@ func (w *Payments) ask(addr durable.Address, pay payment.Pay) {
 	err := w.kernel.AskFunc(addr, pay, true, func(_ any, err error) {
 		switch {
 		case err == nil:
-			w.recorded[addr] = true
+			w.recorded[addr], w.afresh = true, w.afresh || w.lost[addr]
 			delete(w.unheard, addr)
 		case errors.Is(err, durable.ErrRestarted):
 			w.ask(addr, pay)
