@@ -81,6 +81,8 @@ func Query(p *pb.Payment, amount, fees wire.MilliSatoshi, parts int) router.Quer
 	for _, a := range thisTry(p) {
 		if bound, learned := lesson(a); learned {
 			q.Learned = append(q.Learned, bound)
+		} else if isFull(a.GetFailure()) {
+			q.Spread++ // it may be full for long, and others not
 		}
 	}
 	return q

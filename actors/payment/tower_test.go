@@ -299,3 +299,24 @@ func TestWaitsForRoom(t *testing.T) {
 	s.does(s.timers[deadlineTimer])
 	require.Equal(t, pb.FailureReason_TIMEOUT, s.p().GetFailure())
 }
+
+// A channel may be full for long, of dust that its peer holds: then another one is tried.
+func TestFullChannelIsNotAllThatIsTried(t *testing.T) {
+	s := newScript(t)
+	s.does(pay(1_000))
+	channels := []router.Channel{
+		{Address: "channel/1", Peer: [33]byte(nodeOf(1)), Scid: 1, Sendable: 5_000, HTLCs: 9},
+		{Address: "channel/2", Peer: [33]byte(nodeOf(1)), Scid: 2, Sendable: 5_000, HTLCs: 9},
+	}
+	tried := map[string]bool{}
+	for n := range uint32(2) {
+		routes, err := router.Find(Query(s.p(), 1_000, 0, 4), channels, 100)
+		require.NoError(t, err)
+		require.Len(t, routes, 1)
+		tried[routes[0].GetChannel()] = true
+		s.does(Found{Round: s.asked, Routes: routes})
+		s.does(failedShard(n+1, refusal(channelpb.RefusalCode_TOO_MUCH_DUST, "full")))
+		s.does(s.timers[laterTimer])
+	}
+	require.Len(t, tried, 2)
+}
