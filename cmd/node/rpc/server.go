@@ -53,6 +53,7 @@ const (
 	maxHeaderBytes      = 64 << 10
 	handshakeLimit      = 10 * time.Second
 	idleLimit           = 10 * time.Minute
+	leastPingInterval   = 5 * time.Second // of clients, lnd's: gRPC's is five minutes, and who pings more often is cut off
 )
 
 // Options of a server. All must be set but RESTListen and Names.
@@ -159,6 +160,7 @@ func (s *Server) newGRPC(streams uint32, options ...grpc.ServerOption) *grpc.Ser
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.ConnectionTimeout(handshakeLimit),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, MaxConnectionIdle: idleLimit}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: leastPingInterval}),
 		grpc.MaxRecvMsgSize(maxRequestBytes),
 		grpc.ChainStreamInterceptor(s.call),
 		grpc.UnknownServiceHandler(answerUnserved),
@@ -221,7 +223,6 @@ func (s *Server) Stop(ctx context.Context) {
 	select {
 	case <-done:
 	case <-ctx.Done():
-		s.grpc.Stop()
-		<-done
+		s.grpc.Stop() // not waited for: GracefulStop would go on to, and scrypt does not hear of contexts
 	}
 }
