@@ -52,11 +52,13 @@ func (l *lightning) estimateRequest(r *lnrpc.EstimateFeeRequest) (wallet.SendReq
 	if _, want.Target, err = feePreference(0, r.TargetConf); err != nil {
 		return want, err
 	}
+	left := int64(btcutil.MaxSatoshi) // so that the sum cannot overflow
 	for _, address := range slices.Sorted(maps.Keys(r.AddrToAmount)) {
 		amount := r.AddrToAmount[address]
-		if amount <= 0 || amount > btcutil.MaxSatoshi {
+		if amount <= 0 || amount > left {
 			return want, status.Errorf(codes.InvalidArgument, "amount: %d sat cannot be sent", amount)
 		}
+		left -= amount
 		script, err := l.scriptOf(address)
 		if err != nil {
 			return want, err

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/btcsuite/btcd/btcutil"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -128,4 +130,18 @@ func TestStrangersTakeNothingFromClients(t *testing.T) {
 	require.Equal(t, codes.Canceled, status.Code(err), "as the node here ends all who watch")
 	_, err = lnrpc.NewStateClient(conn).GetState(t.Context(), &lnrpc.GetStateRequest{})
 	require.NoError(t, err)
+}
+
+// TestEstimateOfMoreThanThereIs: amounts that are possible each can be more together than 64 bits hold.
+func TestEstimateOfMoreThanThereIs(t *testing.T) {
+	t.Parallel()
+	l := newLightning(t, Node{Wallet: &fakeWallet{}})
+	r := &lnrpc.EstimateFeeRequest{AddrToAmount: map[string]int64{}}
+	for i := range 2 {
+		address, err := btcutil.NewAddressWitnessPubKeyHash(bytes.Repeat([]byte{byte(i)}, 20), l.server.o.Network.Params())
+		require.NoError(t, err)
+		r.AddrToAmount[address.EncodeAddress()] = btcutil.MaxSatoshi
+	}
+	_, err := l.EstimateFee(t.Context(), r)
+	require.Equal(t, codes.InvalidArgument, status.Code(err))
 }
