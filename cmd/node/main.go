@@ -13,8 +13,9 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal asks to stop, the second one kills.
-	context.AfterFunc(ctx, stop)
+	defer stop()
+	// The first signal asks to stop, and Ctrl-C after it kills. SIGTERM does not: supervisors send it twice without meaning to.
+	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) })
 	if err := ctl.Root().ExecuteContext(ctx); err != nil {
 		os.Exit(int(fault.Report(os.Stderr, err)))
 	}

@@ -223,6 +223,6 @@ func (s *Server) Stop(ctx context.Context) {
 	select {
 	case <-done:
 	case <-ctx.Done():
-		s.grpc.Stop() // not waited for: GracefulStop would go on to, and scrypt does not hear of contexts
+		s.grpc.Stop() // GracefulStop goes on waiting for what does not end, as making the key of a wallet may; we do not
 	}
 }

@@ -191,6 +191,8 @@ func inWords(c *channel.Info) string {
 		return "waiting for the peer to close: we have lost state"
 	case c.Withheld != "":
 		return "not closed by us, our state may be old: " + c.Withheld
+	case c.Doubted:
+		return "safe mode, waiting for the peer's word"
 	}
 	switch c.Phase {
 	case pb.Phase_WAIT_ACCEPT:
