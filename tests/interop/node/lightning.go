@@ -65,7 +65,8 @@ func StartLnd(t testing.TB, chain *Server, flags ...string) *Lightning {
 		"--trickledelay=50", "--maxpendingchannels=20", "--protocol.wumbo-channels", "--accept-keysend",
 		"--minbackoff=50ms", "--maxbackoff=1s", "--debuglevel=info",
 	}, flags...)...)
-	l.begin(api, filepath.Join(dir, "tls.cert"), filepath.Join(dir, "data", "chain", "bitcoin", "regtest", "admin.macaroon"))
+	l.launch(api, filepath.Join(dir, "tls.cert"), filepath.Join(dir, "data", "chain", "bitcoin", "regtest", "admin.macaroon"))
+	l.arrive()
 	return l
 }
 
@@ -88,6 +89,14 @@ func StartLightStormcell(t testing.TB, chain *Server, flags ...string) *Lightnin
 
 func startStormcell(t testing.TB, flags ...string) *Lightning {
 	t.Helper()
+	l := LaunchStormcell(t, flags...)
+	l.arrive()
+	return l
+}
+
+// LaunchStormcell runs a Stormcell that has no wallet yet. It ends with the test.
+func LaunchStormcell(t testing.TB, flags ...string) *Lightning {
+	t.Helper()
 	path, err := stormcell()
 	require.NoError(t, err)
 	dir := t.TempDir()
@@ -98,12 +107,12 @@ func startStormcell(t testing.TB, flags ...string) *Lightning {
 		"--accept-keysend",
 	}, flags...)...)
 	l.env = []string{"HOME=" + dir}
-	l.begin(api, filepath.Join(dir, "tls.cert"), filepath.Join(dir, "admin.macaroon"))
+	l.launch(api, filepath.Join(dir, "tls.cert"), filepath.Join(dir, "admin.macaroon"))
 	return l
 }
 
-// begin starts the node for the first time.
-func (l *Lightning) begin(api, certificate, macaroon string) {
+// launch starts the node for the first time, and makes its clients.
+func (l *Lightning) launch(api, certificate, macaroon string) {
 	l.t.Helper()
 	l.api, l.certificate, l.macaroon = api, certificate, macaroon
 	l.start()
@@ -123,6 +132,11 @@ func (l *Lightning) begin(api, certificate, macaroon string) {
 	l.LightningClient, l.Router = lnrpc.NewLightningClient(conn), routerrpc.NewRouterClient(conn)
 	l.Hold = invoicesrpc.NewInvoicesClient(conn)
 	l.state, l.open = lnrpc.NewStateClient(conn), lnrpc.NewWalletUnlockerClient(conn)
+}
+
+// arrive waits until the node serves, and asks who it is.
+func (l *Lightning) arrive() {
+	l.t.Helper()
 	l.awake()
 	info, err := l.GetInfo(l.Context(), &lnrpc.GetInfoRequest{})
 	require.NoError(l.t, err)
@@ -213,6 +227,12 @@ func (l *Lightning) Crash() {
 
 // Kill ends the node with kill -9.
 func (l *Lightning) Kill() { l.kill() }
+
+// Relaunch starts a node that has ended, and leaves its wallet as it is.
+func (l *Lightning) Relaunch() {
+	l.t.Helper()
+	l.start()
+}
 
 // Start starts a node that has ended, and waits until it serves.
 func (l *Lightning) Start() {

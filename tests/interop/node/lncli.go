@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/creack/pty"
 	"github.com/stretchr/testify/require"
 )
 
@@ -42,4 +43,37 @@ func (l *Lightning) lncliFlags() []string {
 	return []string{
 		"--rpcserver=" + l.api, "--tlscertpath=" + l.certificate, "--macaroonpath=" + l.macaroon, "--network=regtest",
 	}
+}
+
+// Line is something that lncli asks for at a terminal, and the answer.
+type Line struct{ Prompt, Answer string }
+
+// LncliAtTerminal runs lncli as somebody at a terminal does, and gives all that is on the screen in the end.
+func (l *Lightning) LncliAtTerminal(dialogue []Line, args ...string) string {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(l.t.Context(), cliPatience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, l.lncliPath(), append(l.lncliFlags(), args...)...)
+	cmd.Env = append(os.Environ(), "HOME="+l.t.TempDir())
+	terminal, err := pty.Start(cmd)
+	require.NoError(l.t, err)
+	defer terminal.Close()
+	var screen strings.Builder
+	seen, buffer := 0, make([]byte, 4096)
+	for {
+		n, err := terminal.Read(buffer)
+		screen.Write(buffer[:n])
+		for len(dialogue) > 0 && strings.Contains(screen.String()[seen:], dialogue[0].Prompt) {
+			seen = screen.Len()
+			_, err := terminal.WriteString(dialogue[0].Answer + "\n")
+			require.NoError(l.t, err)
+			dialogue = dialogue[1:]
+		}
+		if err != nil { // the program has ended, and with it the terminal
+			break
+		}
+	}
+	require.NoError(l.t, cmd.Wait(), "%s", &screen)
+	require.Empty(l.t, dialogue, "%s", &screen)
+	return screen.String()
 }
