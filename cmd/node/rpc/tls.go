@@ -93,7 +93,10 @@ func (c certificateFiles) make(why string) (tls.Certificate, error) {
 	certText, keyText, err := cert.GenCertPair(ourOrganization, c.names.IPs, c.names.Domains, false, certificateLasts)
 	if err == nil {
 		// The certificate comes first: one whose key is missing or does not fit is made anew, a key without one is not.
-		err = errors.Join(writeDurably(c.cert, certText, 0o644), writeDurably(c.key, keyText, 0o600))
+		err = writeDurably(c.cert, certText, 0o644)
+	}
+	if err == nil {
+		err = writeDurably(c.key, keyText, 0o600)
 	}
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("make a certificate: %w", err)

@@ -139,3 +139,15 @@ func breakCertificate(t *testing.T, files certificateFiles) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(files.cert, []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), 0o644))
 }
+
+// TestNoKeyWithoutCertificate: where the certificate cannot be written, as on a full disk, no key is left that no start would take.
+func TestNoKeyWithoutCertificate(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	files := certificateFiles{
+		cert: filepath.Join(dir, "missing", CertFile), key: filepath.Join(dir, certKeyFile), log: slog.New(slog.DiscardHandler),
+	}
+	_, err := files.load(time.Now())
+	require.ErrorContains(t, err, "make a certificate")
+	require.NoFileExists(t, files.key)
+}
