@@ -49,6 +49,7 @@ func restart(h *host, o options) {
 	began = time.Now()
 	payer.Start() // which unlocks the wallet as well
 	report("process starts, wallet is unlocked, and the API serves", time.Since(began))
+	report("CPU that this took", cpuOf(h, payer.Pid()))
 	p.awaitActive()
 	report("the channel is active", time.Since(began))
 
