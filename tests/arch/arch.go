@@ -114,4 +114,6 @@ func underAny(path string, dirs []string) bool {
 	return slices.ContainsFunc(dirs, func(dir string) bool { return under(path, dir) })
 }
 
-func isGenerated(path string) bool { return strings.HasSuffix(path, ".pb.go") }
+func isGenerated(path string) bool {
+	return strings.HasSuffix(path, ".pb.go") || strings.HasSuffix(path, ".pb.gw.go")
+}
