@@ -41,8 +41,9 @@ type rest struct {
 // Bounds of a REST request. An answer may take as long as its stream lasts.
 const (
 	maxRESTCalls  = maxCalls + maxStreams
-	maxRESTBody   = 2 * maxRequestBytes // JSON takes more
-	maxOpenBody   = 16 << 10            // of who has no macaroon of ours
+	maxOpenREST   = maxOpenCalls + maxOpenStreams // of who has no macaroon of ours
+	maxRESTBody   = 2 * maxRequestBytes           // JSON takes more
+	maxOpenBody   = 16 << 10                      // as above
 	restReadLimit = 30 * time.Second
 	memoryBuffer  = 64 << 10
 	maxAnswer     = 200 << 20
@@ -113,21 +114,22 @@ func unservedREST(
 		status.Errorf(codes.Unimplemented, "this node does not serve %s %s", r.Method, r.URL.Path))
 }
 
-// bounded lets a bounded number of requests be translated at once, and reads little of those whose sender nobody knows.
-func bounded(translate http.Handler, known *macaroons) http.Handler {
-	underWay := newSlots(maxRESTCalls)
+// bounded lets a bounded number of requests be translated at once, and reads little of those whose sender nobody knows. These
+// take nothing from those who have a macaroon.
+func bounded(translate http.Handler, macaroons *macaroons) http.Handler {
+	known, strangers := newSlots(maxRESTCalls), newSlots(maxOpenREST)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		underWay, limit := strangers, int64(maxOpenBody)
+		if serialized, err := hex.DecodeString(r.Header.Get(macaroonHeader)); err == nil {
+			if _, err := macaroons.granted(serialized); err == nil {
+				underWay, limit = known, maxRESTBody
+			}
+		}
 		if !underWay.take() {
 			http.Error(w, "too many calls at once, try again later", http.StatusServiceUnavailable)
 			return
 		}
 		defer underWay.free()
-		limit := int64(maxOpenBody)
-		if serialized, err := hex.DecodeString(r.Header.Get(macaroonHeader)); err == nil {
-			if _, err := known.granted(serialized); err == nil {
-				limit = maxRESTBody
-			}
-		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		translate.ServeHTTP(w, r)
 	})
