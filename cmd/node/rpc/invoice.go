@@ -114,7 +114,7 @@ func (s *Server) invoice(i invoices.Info) (*lnrpc.Invoice, error) {
 	}
 	for _, h := range i.Htlcs {
 		out.Htlcs = append(out.Htlcs, describeHTLC(h))
-		if h.State == pb.HTLCState_ACCEPTED { // it is held, and so as good as paid
+		if h.State == pb.HTLCState_ACCEPTED && !out.Settled { // it is held, and so as good as paid
 			paid += wire.MilliSatoshi(h.AmountMsat)
 		}
 	}

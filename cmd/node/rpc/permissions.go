@@ -95,7 +95,7 @@ var needed = map[string][]permission{
 
 	debugrpc.Debug_Halted_FullMethodName:    {readInfo},
 	debugrpc.Debug_Retry_FullMethodName:     {writeInfo},
-	debugrpc.Debug_Drop_FullMethodName:      {writeInfo, writeOnchain, writeOffchain},
+	debugrpc.Debug_Drop_FullMethodName:      {writeOnchain, writeOffchain},
 	debugrpc.Debug_LogLevels_FullMethodName: {writeInfo},
 	debugrpc.Debug_Status_FullMethodName:    {readInfo, readOffchain, readPeers},
 }
