@@ -157,7 +157,27 @@ func TestClient(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotFound)
 	require.ErrorIs(t, n.client.Cancel(n.ctx, never), ErrNotFound)
 	require.ErrorIs(t, n.client.Settle(n.ctx, never), ErrNotFound)
-	require.ErrorIs(t, n.client.Subscribe(n.ctx, never, nil), ErrNotFound)
+}
+
+// TestSubscribeBeforeThereIsAnInvoice: who wants to miss nothing of a hold invoice subscribes before it is added.
+func TestSubscribeBeforeThereIsAnInvoice(t *testing.T) {
+	t.Parallel()
+	n := start(t, persistence.NewMemory())
+	subscribed := func() (some bool) {
+		n.client.shell.subscribers.Range(func(any, any) bool { some = true; return false })
+		return some
+	}
+	seen, enough := make(chan Info, 1), errors.New("enough")
+	ended := make(chan error, 1)
+	go func() {
+		ended <- n.client.Subscribe(n.ctx, theHash, func(i Info) error { seen <- i; return enough })
+	}()
+	require.Eventually(t, subscribed, 10*time.Second, time.Millisecond)
+	_, err := n.client.Add(n.ctx, Request{Amount: 2_000}, &theHash)
+	require.NoError(t, err)
+	require.Equal(t, pb.Status_OPEN, (<-seen).GetStatus())
+	require.ErrorIs(t, <-ended, enough)
+	require.False(t, subscribed())
 }
 
 func TestList(t *testing.T) {

@@ -108,14 +108,20 @@ func (c Client) List(ctx context.Context, q Query) ([]Info, error) {
 	return page, nil
 }
 
-// Subscribe calls f with an invoice as it is, and as it becomes, until ctx ends or f fails. Changes that follow each other
-// quickly may be told as one. The error is ErrNotFound, the context's, the journal's, or f's.
+// Subscribe calls f with an invoice as it is, and as it becomes, until ctx ends or f fails. One that is not there yet may be
+// added later. Changes that follow each other quickly may be told as one. The error is the context's, the journal's, or f's.
 func (c Client) Subscribe(ctx context.Context, hash [32]byte, f func(Info) error) error {
 	sub := c.shell.subscribe(&hash)
 	defer c.shell.unsubscribe(sub)
 	var told *pb.Invoice
 	for {
 		now, err := c.Lookup(ctx, hash)
+		if errors.Is(err, ErrNotFound) {
+			if err := c.wait(ctx, sub); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return err
 		}
