@@ -183,3 +183,15 @@ func TestBookIsBounded(t *testing.T) {
 		}
 	})
 }
+
+func TestHostOf(t *testing.T) {
+	t.Parallel()
+	of := func(text string) string {
+		return address.HostOf(net.TCPAddrFromAddrPort(netip.MustParseAddrPort(text))).String()
+	}
+	require.Equal(t, "10.1.2.3/32", of("10.1.2.3:1"))
+	require.Equal(t, of("10.1.2.3:1"), of("[::ffff:10.1.2.3]:2"), "one host, whatever the socket is")
+	require.Equal(t, "2001:db8:1:2::/64", of("[2001:db8:1:2:3:4:5:6]:1"))
+	require.Equal(t, of("[fe80::1%eth0]:1"), of("[fe80::1%eth1]:1"))
+	require.Equal(t, netip.Prefix{}, address.HostOf(&net.UnixAddr{}))
+}

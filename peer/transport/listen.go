@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"stormcell/peer/address"
 )
 
 var (
@@ -57,10 +59,10 @@ type Listener struct {
 }
 
 // Listen opens a host:port for incoming connections.
-func Listen(address string, config ListenConfig) (*Listener, error) {
-	tcp, err := net.Listen("tcp", address)
+func Listen(at string, config ListenConfig) (*Listener, error) {
+	tcp, err := net.Listen("tcp", at)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", address, err)
+		return nil, fmt.Errorf("listen on %s: %w", at, err)
 	}
 	if config.Handshakes == 0 {
 		config.Handshakes = DefaultHandshakes
@@ -134,7 +136,7 @@ func (l *Listener) accept() {
 			}
 			continue
 		}
-		host := hostOf(raw.RemoteAddr())
+		host := address.HostOf(raw.RemoteAddr())
 		if !l.enter(host) {
 			raw.Close()
 			<-l.slots
@@ -180,19 +182,4 @@ func (l *Listener) leave(host netip.Prefix) {
 	if l.hosts[host]--; l.hosts[host] == 0 {
 		delete(l.hosts, host)
 	}
-}
-
-// hostOf is the network that counts as one host. Addresses that are no IP count as one together.
-func hostOf(addr net.Addr) netip.Prefix {
-	tcp, ok := addr.(*net.TCPAddr)
-	if !ok {
-		return netip.Prefix{}
-	}
-	ip := tcp.AddrPort().Addr().Unmap()
-	bits := 64
-	if ip.Is4() {
-		bits = 32
-	}
-	prefix, _ := ip.WithZone("").Prefix(bits)
-	return prefix
 }
