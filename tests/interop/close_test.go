@@ -75,6 +75,25 @@ func (p *pair) awaitSpent(at wire.OutPoint) *wire.MsgTx {
 	return spender
 }
 
+// awaitClosing waits until lnd counts the confirmations of so many closing transactions. A transaction that got them all
+// before lnd began to count is one that lnd waits for until it is started again.
+func awaitClosing(t *testing.T, n *node.Lightning, channels int) {
+	t.Helper()
+	if !n.IsLnd() {
+		return
+	}
+	require.Eventually(t, func() bool {
+		pending, err := n.PendingChannels(n.Context(), &lnrpc.PendingChannelsRequest{})
+		counted := 0
+		for _, c := range pending.GetWaitingCloseChannels() {
+			if c.CloseHeight != 0 {
+				counted++
+			}
+		}
+		return err == nil && counted == channels
+	}, patience, 50*time.Millisecond, "lnd does not see the closing transactions")
+}
+
 // awaitClosed waits until both nodes say that a channel was closed together, and by what.
 func (p *pair) awaitClosed(at wire.OutPoint) {
 	p.t.Helper()
@@ -84,7 +103,9 @@ func (p *pair) awaitClosed(at wire.OutPoint) {
 	}
 	const mostFee = 20_000
 	require.InDelta(p.t, float64(capacity), float64(paid), mostFee)
-	p.chain.Mine(7)
+	p.chain.Mine(1)
+	awaitClosing(p.t, p.other, 1)
+	p.chain.Mine(6)
 	closed := func(n *node.Lightning) (by string) {
 		require.Eventually(p.t, func() bool {
 			all, err := n.ClosedChannels(n.Context(), &lnrpc.ClosedChannelsRequest{Cooperative: true})

@@ -255,7 +255,9 @@ func (w twins) closes() {
 		return err == nil && len(waiting) == 2
 	})
 	w.ask(waiting, "pendingchannels")
-	w.chain.Mine(6)
+	w.chain.Mine(1)
+	awaitClosing(w.t, w.other, 2)
+	w.chain.Mine(5)
 	for _, self := range []*node.Lightning{w.ours, w.other} {
 		within(w.t, "the channels are gone", func() bool { return len(w.call(self, "closedchannels")["channels"].([]any)) == 2 })
 	}
