@@ -41,7 +41,13 @@ func (s *Server) call(
 	if err := s.allow(stream.Context(), info.FullMethod); err != nil {
 		return err
 	}
-	slots := s.slotsFor(serviceOf(info.FullMethod), info.IsServerStream)
+	if isOpenToAll(serviceOf(info.FullMethod)) {
+		return s.crowdFor(info.IsServerStream).admit(stream.Context(), func(ctx context.Context) error {
+			return handle(server, prompt{&streamOf{stream, ctx}, s.requestLimit})
+		})
+	}
+	befriendCaller(stream.Context())
+	slots := s.slotsFor(info.IsServerStream)
 	if !slots.take() {
 		return errTooMany
 	}

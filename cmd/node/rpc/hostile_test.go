@@ -104,24 +104,30 @@ func TestRequestsThatDoNotCome(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, codes.DeadlineExceeded, status.Code(stream.RecvMsg(&lnrpc.GetStateResponse{})), method)
 	}
-	require.Eventually(t, func() bool { return len(s.openCalls)+len(s.openStreams) == 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.openCalls.size()+s.openStreams.size() == 0 }, 10*time.Second, time.Millisecond)
 }
 
-// TestStrangersTakeNothingFromClients: without a macaroon all can watch the daemon's state, and no more than that.
+// TestStrangersTakeNothingFromClients: without a macaroon all can watch the daemon's state, and no more than that. Of those who
+// watch too many, the first are cut off, so that nobody can take this from others either.
 func TestStrangersTakeNothingFromClients(t *testing.T) {
 	t.Parallel()
 	l := newLightning(t, Node{Channels: &fakeChannels{}})
 	conn := serve(t, l.server)
-	watch := func() error {
+	watch := func() lnrpc.State_SubscribeStateClient {
 		stream, err := lnrpc.NewStateClient(conn).SubscribeState(t.Context(), &lnrpc.SubscribeStateRequest{})
 		require.NoError(t, err)
 		_, err = stream.Recv()
-		return err
+		require.NoError(t, err)
+		return stream
 	}
+	first := watch()
 	for range maxOpenStreams {
-		require.NoError(t, watch())
+		watch()
 	}
-	require.Equal(t, codes.ResourceExhausted, status.Code(watch()))
+	_, err := first.Recv()
+	require.Equal(t, codes.ResourceExhausted, status.Code(err))
+	require.ErrorContains(t, err, "too many calls at once")
+	require.Equal(t, maxOpenStreams, l.server.openStreams.size())
 
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "macaroon", hex.EncodeToString(l.server.macaroons.admin))
 	events, err := lnrpc.NewLightningClient(conn).SubscribeChannelEvents(ctx, &lnrpc.ChannelEventSubscription{})

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -45,6 +44,7 @@ const (
 	maxRESTBody   = 2 * maxRequestBytes           // JSON takes more
 	maxOpenBody   = 16 << 10                      // as above
 	restReadLimit = 30 * time.Second
+	restBuffer    = 256 << 10 // of requests of one connection that nobody reads yet
 	memoryBuffer  = 64 << 10
 	maxAnswer     = 200 << 20
 )
@@ -68,6 +68,7 @@ func newREST(
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return r.memory.DialContext(ctx) }),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
+		grpc.WithStaticStreamWindowSize(streamBuffer), // so much lies there of what a slow reader has not read
 	)
 	if err != nil {
 		return nil, err
@@ -97,7 +98,9 @@ func newREST(
 		Handler:        bounded(mux, macaroons),
 		TLSConfig:      &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 		MaxHeaderBytes: maxHeaderBytes, ReadHeaderTimeout: handshakeLimit, ReadTimeout: restReadLimit, IdleTimeout: idleLimit,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnContext: withVisitor,
+		HTTP2:       &http.HTTP2Config{MaxReceiveBufferPerConnection: restBuffer, MaxReceiveBufferPerStream: streamBuffer},
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return r, nil
 }
@@ -117,20 +120,26 @@ func unservedREST(
 // bounded lets a bounded number of requests be translated at once, and reads little of those whose sender nobody knows. These
 // take nothing from those who have a macaroon.
 func bounded(translate http.Handler, macaroons *macaroons) http.Handler {
-	known, strangers := newSlots(maxRESTCalls), newSlots(maxOpenREST)
+	friends, strangers := newSlots(maxRESTCalls), newCrowd(maxOpenREST)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		underWay, limit := strangers, int64(maxOpenBody)
-		if serialized, err := hex.DecodeString(r.Header.Get(macaroonHeader)); err == nil {
-			if _, err := macaroons.granted(serialized); err == nil {
-				underWay, limit = known, maxRESTBody
-			}
+		ctx := withCaller(r.Context(), r.RemoteAddr)
+		serialized, err := hex.DecodeString(r.Header.Get(macaroonHeader))
+		if err != nil || !macaroons.good(ctx, serialized) {
+			_ = strangers.admit(ctx, func(ctx context.Context) error {
+				defer context.AfterFunc(ctx, func() { _ = http.NewResponseController(w).SetReadDeadline(time.Unix(0, 0)) })()
+				r.Body = http.MaxBytesReader(w, r.Body, maxOpenBody)
+				translate.ServeHTTP(w, r.WithContext(ctx))
+				return nil
+			})
+			return
 		}
-		if !underWay.take() {
+		befriendRequester(r.Context())
+		if !friends.take() {
 			http.Error(w, "too many calls at once, try again later", http.StatusServiceUnavailable)
 			return
 		}
-		defer underWay.free()
-		r.Body = http.MaxBytesReader(w, r.Body, limit)
+		defer friends.free()
+		r.Body = http.MaxBytesReader(w, r.Body, maxRESTBody)
 		translate.ServeHTTP(w, r)
 	})
 }
@@ -140,7 +149,7 @@ func (r *rest) serve() error {
 	ended := make(chan error, 2)
 	go func() { ended <- r.grpc.Serve(r.memory) }()
 	go func() {
-		err := r.http.ServeTLS(netutil.LimitListener(r.listener, maxConnections), "", "")
+		err := r.http.ServeTLS(newDoor(r.listener), "", "")
 		if err == http.ErrServerClosed {
 			err = nil
 		}
@@ -165,7 +174,12 @@ func fromREST(ctx context.Context) context.Context {
 	if len(from) != 1 {
 		return ctx
 	}
-	at, err := netip.ParseAddrPort(from[0])
+	return withCaller(ctx, from[0])
+}
+
+// withCaller tells where a call comes from, as net/http writes it.
+func withCaller(ctx context.Context, from string) context.Context {
+	at, err := netip.ParseAddrPort(from)
 	if err != nil {
 		return ctx
 	}

@@ -20,9 +20,13 @@ func TestStrangersTakeNothingFromClientsOfREST(t *testing.T) {
 		inside  = make(chan struct{})
 		release = make(chan struct{})
 	)
-	handler := bounded(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	handler := bounded(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		inside <- struct{}{}
-		<-release
+		select {
+		case <-release:
+		case <-r.Context().Done():
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
 	}), m)
 	serve := func(macaroon []byte) int {
 		request := httptest.NewRequest(http.MethodGet, "/v1/state", nil)
@@ -33,11 +37,13 @@ func TestStrangersTakeNothingFromClientsOfREST(t *testing.T) {
 	}
 	defer held.Wait()
 	defer close(release)
-	for range maxOpenREST {
-		held.Go(func() { serve([]byte("not one of ours")) })
+	codes := make(chan int, maxOpenREST+1)
+	for range maxOpenREST + 1 {
+		held.Go(func() { codes <- serve([]byte("not one of ours")) })
 		<-inside
 	}
-	require.Equal(t, http.StatusServiceUnavailable, serve(nil))
+	require.Equal(t, http.StatusServiceUnavailable, <-codes, "the first has to leave")
+	require.Empty(t, codes)
 
 	held.Go(func() { serve(m.admin) })
 	<-inside

@@ -9,12 +9,10 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
@@ -42,7 +40,8 @@ const (
 // Bounds of what clients can have open at once. A call beyond those of one client waits, whatever it asks: so they are more
 // than there are payments in flight over a full channel, each of which somebody may follow.
 const (
-	maxConnections      = 256
+	maxStrangers        = 256 // connections that have shown no good macaroon
+	maxFriends          = 256 // connections that have
 	maxStreamsPerClient = 1024
 	maxCalls            = 256
 	maxStreams          = 2048
@@ -53,6 +52,7 @@ const (
 	maxHeaderBytes      = 64 << 10
 	handshakeLimit      = 10 * time.Second
 	idleLimit           = 10 * time.Minute
+	streamBuffer        = 64 << 10        // of a request that nobody reads yet: gRPC lets it grow to megabytes
 	leastPingInterval   = 5 * time.Second // of clients, lnd's: gRPC's is five minutes, and who pings more often is cut off
 )
 
@@ -91,13 +91,14 @@ type Server struct {
 	states    *states
 	macaroons *macaroons
 	// Calls with one answer that are under way, and with many; open ones need no macaroon.
-	calls, streams, openCalls, openStreams slots
-	requestLimit                           time.Duration
+	calls, streams         slots
+	openCalls, openStreams *crowd
+	requestLimit           time.Duration
 
 	methods  map[string]bool // that there are, as "/package.Service/Method"
 	answered *prometheus.CounterVec
 
-	unlocking sync.Mutex // scrypt needs much memory: one at a time
+	unlocking slots // one: scrypt needs much memory
 	node      atomic.Pointer[Node]
 }
 
@@ -128,16 +129,16 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		o: o, log: o.Log, listener: listener, states: newStates(initial), macaroons: macaroons,
-		calls: newSlots(maxCalls), streams: newSlots(maxStreams), openCalls: newSlots(maxOpenCalls),
-		openStreams: newSlots(maxOpenStreams), requestLimit: requestLimit,
+		calls: newSlots(maxCalls), streams: newSlots(maxStreams), openCalls: newCrowd(maxOpenCalls),
+		openStreams: newCrowd(maxOpenStreams), requestLimit: requestLimit, unlocking: newSlots(1),
 		methods: map[string]bool{},
 		answered: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stormcell_grpc_calls_total", Help: "Calls answered since the start, and streams ended.",
 		}, []string{"method", "code"}),
 	}
-	s.grpc = s.newGRPC(maxStreamsPerClient, grpc.Creds(credentials.NewTLS(&tls.Config{
+	s.grpc = s.newGRPC(maxStreamsPerClient, grpc.Creds(doorCredentials{credentials.NewTLS(&tls.Config{
 		Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12,
-	})))
+	})}))
 	for service, info := range s.grpc.GetServiceInfo() {
 		for _, method := range info.Methods {
 			s.methods["/"+service+"/"+method.Name] = true
@@ -158,6 +159,7 @@ func (s *Server) newGRPC(streams uint32, options ...grpc.ServerOption) *grpc.Ser
 	server := grpc.NewServer(append(options,
 		grpc.MaxConcurrentStreams(streams),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.StaticStreamWindowSize(streamBuffer),
 		grpc.ConnectionTimeout(handshakeLimit),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, MaxConnectionIdle: idleLimit}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: leastPingInterval}),
@@ -196,7 +198,7 @@ func (s *Server) HasWallet() bool { return s.states.now() != lnrpc.WalletState_N
 // Serve answers until Stop.
 func (s *Server) Serve() error {
 	ended := make(chan error, 2)
-	go func() { ended <- s.grpc.Serve(netutil.LimitListener(s.listener, maxConnections)) }()
+	go func() { ended <- s.grpc.Serve(newDoor(s.listener)) }()
 	if s.rest != nil {
 		go func() { ended <- s.rest.serve() }()
 	}

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -23,20 +24,32 @@ func (s slots) take() bool {
 	}
 }
 
+// await waits for a slot until the context ends.
+func (s slots) await(ctx context.Context) error {
+	select {
+	case s <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return status.FromContextError(ctx.Err()).Err()
+	}
+}
+
 func (s slots) free() { <-s }
 
-// slotsFor are those that a call counts among. Who needs no macaroon takes nothing from those who have one.
-func (s *Server) slotsFor(service string, many bool) slots {
-	switch open := isOpenToAll(service); {
-	case open && many:
-		return s.openStreams
-	case open:
-		return s.openCalls
-	case many:
+// slotsFor are those that a call with one answer, or with many, counts among.
+func (s *Server) slotsFor(many bool) slots {
+	if many {
 		return s.streams
-	default:
-		return s.calls
 	}
+	return s.calls
+}
+
+// crowdFor are those that a call counts among which needs no macaroon: it takes nothing from those who have one.
+func (s *Server) crowdFor(many bool) *crowd {
+	if many {
+		return s.openStreams
+	}
+	return s.openCalls
 }
 
 // late makes of methods with one answer streams of one. gRPC reads the request of a call before it asks whether the call may be
@@ -82,6 +95,8 @@ func (p prompt) RecvMsg(request any) error {
 	select {
 	case err := <-received:
 		return err
+	case <-p.Context().Done(): // which may be before that of the stream below
+		return status.FromContextError(p.Context().Err()).Err()
 	case <-late.C:
 		return status.Errorf(codes.DeadlineExceeded, "the request was not here in %v", p.limit)
 	}

@@ -26,9 +26,11 @@ type unlocker struct {
 }
 
 // GenSeed implements lnrpc.WalletUnlockerServer.
-func (u *unlocker) GenSeed(_ context.Context, r *lnrpc.GenSeedRequest) (*lnrpc.GenSeedResponse, error) {
-	u.server.unlocking.Lock()
-	defer u.server.unlocking.Unlock()
+func (u *unlocker) GenSeed(ctx context.Context, r *lnrpc.GenSeedRequest) (*lnrpc.GenSeedResponse, error) {
+	if err := u.server.unlocking.await(ctx); err != nil {
+		return nil, err
+	}
+	defer u.server.unlocking.free()
 	if u.server.states.now() != lnrpc.WalletState_NON_EXISTING {
 		return nil, errWalletExists
 	}
@@ -44,9 +46,11 @@ func (u *unlocker) GenSeed(_ context.Context, r *lnrpc.GenSeedRequest) (*lnrpc.G
 }
 
 // InitWallet implements lnrpc.WalletUnlockerServer.
-func (u *unlocker) InitWallet(_ context.Context, r *lnrpc.InitWalletRequest) (*lnrpc.InitWalletResponse, error) {
-	u.server.unlocking.Lock()
-	defer u.server.unlocking.Unlock()
+func (u *unlocker) InitWallet(ctx context.Context, r *lnrpc.InitWalletRequest) (*lnrpc.InitWalletResponse, error) {
+	if err := u.server.unlocking.await(ctx); err != nil {
+		return nil, err
+	}
+	defer u.server.unlocking.free()
 	if u.server.states.now() != lnrpc.WalletState_NON_EXISTING {
 		return nil, errWalletExists
 	}
@@ -68,9 +72,11 @@ func (u *unlocker) InitWallet(_ context.Context, r *lnrpc.InitWalletRequest) (*l
 }
 
 // UnlockWallet implements lnrpc.WalletUnlockerServer.
-func (u *unlocker) UnlockWallet(_ context.Context, r *lnrpc.UnlockWalletRequest) (*lnrpc.UnlockWalletResponse, error) {
-	u.server.unlocking.Lock()
-	defer u.server.unlocking.Unlock()
+func (u *unlocker) UnlockWallet(ctx context.Context, r *lnrpc.UnlockWalletRequest) (*lnrpc.UnlockWalletResponse, error) {
+	if err := u.server.unlocking.await(ctx); err != nil {
+		return nil, err
+	}
+	defer u.server.unlocking.free()
 	switch u.server.states.now() {
 	case lnrpc.WalletState_NON_EXISTING:
 		return nil, errNoWallet

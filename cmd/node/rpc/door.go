@@ -1,0 +1,119 @@
+package rpc
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"sync"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+
+	"stormcell/peer/address"
+)
+
+// door is a listener that bounds its connections, and never waits with taking one: others would wait behind it. Each is a stranger's
+// until it has shown a macaroon that is good.
+type door struct {
+	net.Listener
+	strangers *crowd
+	friends   slots
+}
+
+func newDoor(listener net.Listener) *door {
+	return &door{listener, newCrowd(maxStrangers), newSlots(maxFriends)}
+}
+
+// Accept implements net.Listener.
+func (d *door) Accept() (net.Conn, error) {
+	raw, err := d.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	v := &visitor{Conn: raw, door: d}
+	v.stranger = d.strangers.enter(address.HostOf(raw.RemoteAddr()), func() { _ = raw.Close() })
+	return v, nil
+}
+
+// visitor is a connection through a door.
+type visitor struct {
+	net.Conn
+	door     *door
+	stranger *stranger
+
+	mu     sync.Mutex
+	friend bool
+	closed bool
+}
+
+// befriend is called when a good macaroon has been shown. Where there are friends enough the visitor stays a stranger, who may have
+// to leave.
+func (v *visitor) befriend() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.friend || v.closed || !v.door.friends.take() {
+		return
+	}
+	v.friend = true
+	v.door.strangers.exit(v.stranger)
+}
+
+// Close implements net.Conn.
+func (v *visitor) Close() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.friend && !v.closed {
+		v.door.friends.free()
+	}
+	v.closed = true
+	v.door.strangers.exit(v.stranger)
+	return v.Conn.Close()
+}
+
+// doorCredentials are TLS that lets a call know the visitor who makes it.
+type doorCredentials struct {
+	credentials.TransportCredentials
+}
+
+// tlsOfVisitor is what a call knows of its connection.
+type tlsOfVisitor struct {
+	credentials.TLSInfo
+	*visitor
+}
+
+// ServerHandshake implements credentials.TransportCredentials.
+func (d doorCredentials) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := d.TransportCredentials.ServerHandshake(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	return conn, tlsOfVisitor{info.(credentials.TLSInfo), raw.(*visitor)}, nil
+}
+
+// Clone implements credentials.TransportCredentials.
+func (d doorCredentials) Clone() credentials.TransportCredentials {
+	return doorCredentials{d.TransportCredentials.Clone()}
+}
+
+// befriendCaller is befriend for who makes a gRPC call.
+func befriendCaller(ctx context.Context) {
+	if caller, ok := peer.FromContext(ctx); ok {
+		if info, ok := caller.AuthInfo.(tlsOfVisitor); ok {
+			info.befriend()
+		}
+	}
+}
+
+type visitorKey struct{}
+
+// withVisitor lets a REST request know the visitor who makes it.
+func withVisitor(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, visitorKey{}, conn.(*tls.Conn).NetConn())
+}
+
+// befriendRequester is befriend for who makes a REST request.
+func befriendRequester(ctx context.Context) {
+	if v, ok := ctx.Value(visitorKey{}).(*visitor); ok {
+		v.befriend()
+	}
+}
