@@ -353,6 +353,8 @@ type OpenChannelRequest struct {
 	TargetConf int32 `protobuf:"varint,6,opt,name=target_conf,json=targetConf,proto3" json:"target_conf,omitempty"`
 	// private channels are not announced to the network.
 	Private bool `protobuf:"varint,8,opt,name=private,proto3" json:"private,omitempty"`
+	// min_htlc_msat is the least that the peer can send at once: 1, which 0 means too.
+	MinHtlcMsat int64 `protobuf:"varint,9,opt,name=min_htlc_msat,json=minHtlcMsat,proto3" json:"min_htlc_msat,omitempty"`
 	// min_confs is how many confirmations a coin must have to be spent; 0 means 1.
 	MinConfs int32 `protobuf:"varint,11,opt,name=min_confs,json=minConfs,proto3" json:"min_confs,omitempty"`
 	// close_address is where this node's money goes when the channel is closed together; another cannot be chosen then.
@@ -442,6 +444,13 @@ func (x *OpenChannelRequest) GetPrivate() bool {
 		return x.Private
 	}
 	return false
+}
+
+func (x *OpenChannelRequest) GetMinHtlcMsat() int64 {
+	if x != nil {
+		return x.MinHtlcMsat
+	}
+	return 0
 }
 
 func (x *OpenChannelRequest) GetMinConfs() int32 {
@@ -3002,7 +3011,7 @@ const file_messages_lnrpc_channel_proto_rawDesc = "" +
 	"\x12funding_txid_bytes\x18\x01 \x01(\fH\x00R\x10fundingTxidBytes\x12*\n" +
 	"\x10funding_txid_str\x18\x02 \x01(\tH\x00R\x0efundingTxidStr\x12!\n" +
 	"\foutput_index\x18\x03 \x01(\rR\voutputIndexB\x0e\n" +
-	"\ffunding_txid\"\xb4\x03\n" +
+	"\ffunding_txid\"\xd8\x03\n" +
 	"\x12OpenChannelRequest\x12\"\n" +
 	"\rsat_per_vbyte\x18\x01 \x01(\x04R\vsatPerVbyte\x12\x1f\n" +
 	"\vnode_pubkey\x18\x02 \x01(\fR\n" +
@@ -3012,7 +3021,8 @@ const file_messages_lnrpc_channel_proto_rawDesc = "" +
 	"\bpush_sat\x18\x05 \x01(\x03R\apushSat\x12\x1f\n" +
 	"\vtarget_conf\x18\x06 \x01(\x05R\n" +
 	"targetConf\x12\x18\n" +
-	"\aprivate\x18\b \x01(\bR\aprivate\x12\x1b\n" +
+	"\aprivate\x18\b \x01(\bR\aprivate\x12\"\n" +
+	"\rmin_htlc_msat\x18\t \x01(\x03R\vminHtlcMsat\x12\x1b\n" +
 	"\tmin_confs\x18\v \x01(\x05R\bminConfs\x12#\n" +
 	"\rclose_address\x18\r \x01(\tR\fcloseAddress\x12>\n" +
 	"\x0fcommitment_type\x18\x12 \x01(\x0e2\x15.lnrpc.CommitmentTypeR\x0ecommitmentType\x12\x1d\n" +

@@ -100,6 +100,8 @@ func (l *lightning) openRequest(r *lnrpc.OpenChannelRequest) (channel.OpenReques
 	case r.PushSat >= r.LocalFundingAmount:
 		return want, status.Error(codes.InvalidArgument,
 			"amount pushed to remote peer for initial state must be below the local funding amount")
+	case r.MinHtlcMsat < 0 || r.MinHtlcMsat > 1:
+		return want, status.Error(codes.Unimplemented, "min_htlc_msat: this node's channels take HTLCs of 1 msat and more")
 	case r.MinConfs < 0 || r.MinConfs > 1:
 		return want, status.Error(codes.Unimplemented, "min_confs: a channel is funded with coins of 1 confirmation or more")
 	case r.CommitmentType != lnrpc.CommitmentType_UNKNOWN_COMMITMENT_TYPE && r.CommitmentType != lnrpc.CommitmentType_ANCHORS:

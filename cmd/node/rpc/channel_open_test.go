@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"stormcell/actors/channel"
 	"stormcell/actors/durable"
@@ -33,10 +34,15 @@ func TestOpenChannel(t *testing.T) {
 	node.next = func() bool { return len(phases) > 0 }
 	l := newLightning(t, Node{Channels: node})
 	out := &sink[lnrpc.OpenStatusUpdate]{ctx: t.Context()}
-	require.NoError(t, l.OpenChannel(&lnrpc.OpenChannelRequest{
+	want := &lnrpc.OpenChannelRequest{
 		NodePubkey: peer[:], LocalFundingAmount: 1_000_000, PushSat: 5, SatPerVbyte: 3, Private: true, ScidAlias: true, MinConfs: 1,
-		CloseAddress: "bcrt1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqdku202",
-	}, out))
+		MinHtlcMsat: 1, CloseAddress: "bcrt1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqdku202",
+	}
+	// What nobody asks for may be on the wire, if it is a number of 0.
+	unasked := protowire.AppendVarint(protowire.AppendTag(nil, 12, protowire.VarintType), 0)
+	unasked = protowire.AppendFixed64(protowire.AppendTag(unasked, 99, protowire.Fixed64Type), 0)
+	want.ProtoReflect().SetUnknown(unasked)
+	require.NoError(t, l.OpenChannel(want, out))
 	require.Equal(t, []channel.OpenRequest{{
 		Peer: peer, Capacity: 1_000_000, Push: 5000, FundingFeeRate: 750, Private: true, ScidAlias: true,
 		ShutdownScript: append([]byte{txscript.OP_0, txscript.OP_DATA_20}, make([]byte, 20)...),
@@ -101,6 +107,7 @@ func TestOpenChannelRefusals(t *testing.T) {
 		"but not both":               func(r *lnrpc.OpenChannelRequest) { r.SatPerVbyte, r.TargetConf = 1, 1 },
 		"above the highest fee rate": func(r *lnrpc.OpenChannelRequest) { r.SatPerVbyte = 1 << 62 },
 		"between 1 and 1008":         func(r *lnrpc.OpenChannelRequest) { r.TargetConf = -3 },
+		"of 1 msat and more":         func(r *lnrpc.OpenChannelRequest) { r.MinHtlcMsat = 2 },
 		"min_confs":                  func(r *lnrpc.OpenChannelRequest) { r.MinConfs = 6 },
 		"of commitment type 5":       func(r *lnrpc.OpenChannelRequest) { r.CommitmentType = 5 },
 		"private channels only":      func(r *lnrpc.OpenChannelRequest) { r.ScidAlias = true },
@@ -108,6 +115,10 @@ func TestOpenChannelRefusals(t *testing.T) {
 		"on regtest":                 func(r *lnrpc.OpenChannelRequest) { r.CloseAddress = "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2" },
 		"field 26 of lnrpc.OpenChannelRequest": func(r *lnrpc.OpenChannelRequest) {
 			r.ProtoReflect().SetUnknown([]byte{26<<3&0x7f | 0x80, 26 << 3 >> 7, 1}) // fund_max
+		},
+		"field 27 of lnrpc.OpenChannelRequest": func(r *lnrpc.OpenChannelRequest) {
+			none := protowire.AppendVarint(protowire.AppendTag(nil, 12, protowire.VarintType), 0)
+			r.ProtoReflect().SetUnknown(protowire.AppendString(protowire.AppendTag(none, 27, protowire.BytesType), "memo"))
 		},
 	} {
 		r := &lnrpc.OpenChannelRequest{NodePubkey: peer[:], LocalFundingAmount: 100_000}

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -98,8 +99,8 @@ func (u *unlocker) UnlockWallet(ctx context.Context, r *lnrpc.UnlockWalletReques
 	return &lnrpc.UnlockWalletResponse{}, nil
 }
 
-// TextWrongPassphrase is the answer to a wrong passphrase.
-const TextWrongPassphrase = "invalid passphrase"
+// TextWrongPassphrase is the answer to a wrong passphrase, in lnd's words: clients compare them.
+const TextWrongPassphrase = "invalid passphrase for master public key"
 
 var (
 	errWalletExists    = status.Error(codes.Unknown, "wallet already exists")
@@ -111,15 +112,22 @@ func (u *unlocker) unlocked(s wallet.Seed) {
 	u.server.o.Unlocked(s)
 }
 
-// understood refuses a request that asks for more than this node does.
+// understood refuses a request that asks for more than this node does. A number of 0 asks for nothing: some clients send all
+// that are so.
 func understood(r proto.Message) error {
-	unknown := r.ProtoReflect().GetUnknown()
-	if len(unknown) == 0 {
-		return nil
+	for unknown := r.ProtoReflect().GetUnknown(); len(unknown) > 0; {
+		number, kind, tag := protowire.ConsumeTag(unknown)
+		_, _, field := protowire.ConsumeField(unknown)
+		if err := protowire.ParseError(min(tag, field)); err != nil {
+			return status.Error(codes.InvalidArgument, err.Error())
+		}
+		if kind == protowire.BytesType || len(bytes.Trim(unknown[tag:field], "\x00")) > 0 {
+			return status.Errorf(codes.Unimplemented, "this node does not do what field %d of %s asks for", number,
+				r.ProtoReflect().Descriptor().FullName())
+		}
+		unknown = unknown[field:]
 	}
-	number, _, _ := protowire.ConsumeTag(unknown)
-	return status.Errorf(codes.Unimplemented, "this node does not do what field %d of %s asks for", number,
-		r.ProtoReflect().Descriptor().FullName())
+	return nil
 }
 
 func (u *unlocker) path() string { return filepath.Join(u.server.o.Dir, seedFile) }
