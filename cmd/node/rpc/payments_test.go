@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/btcsuite/btcd/btcec/v2/ecdsa"
+	"github.com/btcsuite/btcd/btcutil"
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/lightningnetwork/lnd/lnwire"
 	"github.com/stretchr/testify/require"
@@ -234,7 +235,7 @@ func TestSendPayment(t *testing.T) {
 	preimage := bytes.Repeat([]byte{6}, 32)
 	out = &sink[lnrpc.Payment]{ctx: t.Context()}
 	require.NoError(t, r.SendPaymentV2(&routerrpc.SendPaymentRequest{
-		Dest: payee[:], Amt: 3, NoInflightUpdates: true, MaxParts: 16,
+		Dest: payee[:], Amt: 3, NoInflightUpdates: true, MaxParts: 16, FeeLimitSat: math.MaxInt64, AllowSelfPayment: true,
 		DestCustomRecords: map[uint64][]byte{keysendRecord: preimage, 70_000: {2}, 65_536: {1}},
 	}, out))
 	require.Len(t, out.sent, 1)
@@ -243,7 +244,7 @@ func TestSendPayment(t *testing.T) {
 		Payee: &pb.Payee{
 			Node: payee[:], Keysend: preimage, Records: []*pb.Record{{Type: 65_536, Value: []byte{1}}, {Type: 70_000, Value: []byte{2}}},
 		},
-		AmountMsat: 3000, FinalDelta: 80, MaxParts: 1,
+		AmountMsat: 3000, FinalDelta: 80, MaxParts: 1, MaxFeeMsat: btcutil.MaxSatoshi * 1000,
 	}, node.paid[1]), node.paid[1])
 
 	// Who leaves a payment that can be cancelled aborts it, however early.
@@ -291,6 +292,12 @@ func TestSendPaymentRefusals(t *testing.T) {
 		err := s.SendPaymentV2(r, &sink[lnrpc.Payment]{ctx: t.Context()})
 		require.ErrorContains(t, err, want)
 		require.Equal(t, codes.InvalidArgument, status.Code(err), want)
+	}
+	self := nodeOf(1)
+	for allowed, want := range map[bool]codes.Code{false: codes.Unknown, true: codes.Unimplemented} {
+		err := s.SendPaymentV2(&routerrpc.SendPaymentRequest{Dest: self[:], Amt: 1, PaymentHash: hash, AllowSelfPayment: allowed},
+			&sink[lnrpc.Payment]{ctx: t.Context()})
+		require.Equal(t, want, status.Code(err), "the node has no route to itself")
 	}
 	require.Empty(t, node.paid)
 	for err, want := range map[error]codes.Code{

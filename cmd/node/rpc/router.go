@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/btcsuite/btcd/btcutil"
 	"github.com/lightningnetwork/lnd/record"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -109,7 +110,8 @@ func (s *router) payRequest(r *routerrpc.SendPaymentRequest, now time.Time) ([32
 	if err != nil {
 		return hash, nil, err
 	}
-	maxFee, err := parseAmount(r.FeeLimitSat, r.FeeLimitMsat)
+	// Who wants no limit says the largest number that there is, which is more than all coins.
+	maxFee, err := parseAmount(min(r.FeeLimitSat, btcutil.MaxSatoshi), min(r.FeeLimitMsat, btcutil.MaxSatoshi*1000))
 	if err != nil {
 		return hash, nil, err
 	}
@@ -126,7 +128,10 @@ func (s *router) payRequest(r *routerrpc.SendPaymentRequest, now time.Time) ([32
 	if err != nil {
 		return hash, nil, err
 	}
-	if bytes.Equal(want.Payee.Node, s.server.node.Load().Key.SerializeCompressed()) {
+	switch toItself := bytes.Equal(want.Payee.Node, s.server.node.Load().Key.SerializeCompressed()); {
+	case toItself && r.AllowSelfPayment:
+		return hash, nil, status.Error(codes.Unimplemented, "allow_self_payment: this node does not pay itself")
+	case toItself:
 		return hash, nil, status.Error(codes.Unknown, "self-payments not allowed")
 	}
 	return hash, want, addRecords(r, want.Payee)

@@ -37,7 +37,8 @@ type SendPaymentRequest struct {
 	PaymentRequest string `protobuf:"bytes,5,opt,name=payment_request,json=paymentRequest,proto3" json:"payment_request,omitempty"`
 	// timeout_seconds is after how long no more attempts are made.
 	TimeoutSeconds int32 `protobuf:"varint,6,opt,name=timeout_seconds,json=timeoutSeconds,proto3" json:"timeout_seconds,omitempty"`
-	// fee_limit_sat or fee_limit_msat is the most that is paid in fees; neither pays none.
+	// fee_limit_sat or fee_limit_msat is the most that is paid in fees; neither pays none, and the largest number
+	// that there is does not limit it.
 	FeeLimitSat int64 `protobuf:"varint,7,opt,name=fee_limit_sat,json=feeLimitSat,proto3" json:"fee_limit_sat,omitempty"`
 	// cltv_limit is the most blocks that the payment may be locked for; 0 leaves it to the node.
 	CltvLimit int32 `protobuf:"varint,9,opt,name=cltv_limit,json=cltvLimit,proto3" json:"cltv_limit,omitempty"`
@@ -45,6 +46,8 @@ type SendPaymentRequest struct {
 	DestCustomRecords map[uint64][]byte `protobuf:"bytes,11,rep,name=dest_custom_records,json=destCustomRecords,proto3" json:"dest_custom_records,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	AmtMsat           int64             `protobuf:"varint,12,opt,name=amt_msat,json=amtMsat,proto3" json:"amt_msat,omitempty"`
 	FeeLimitMsat      int64             `protobuf:"varint,13,opt,name=fee_limit_msat,json=feeLimitMsat,proto3" json:"fee_limit_msat,omitempty"`
+	// allow_self_payment permits what this node does not do yet: a payment to itself. It asks for nothing of others.
+	AllowSelfPayment bool `protobuf:"varint,15,opt,name=allow_self_payment,json=allowSelfPayment,proto3" json:"allow_self_payment,omitempty"`
 	// max_parts is the most HTLCs at once; 0 leaves it to the node.
 	MaxParts uint32 `protobuf:"varint,17,opt,name=max_parts,json=maxParts,proto3" json:"max_parts,omitempty"`
 	// no_inflight_updates tells of the end only.
@@ -166,6 +169,13 @@ func (x *SendPaymentRequest) GetFeeLimitMsat() int64 {
 		return x.FeeLimitMsat
 	}
 	return 0
+}
+
+func (x *SendPaymentRequest) GetAllowSelfPayment() bool {
+	if x != nil {
+		return x.AllowSelfPayment
+	}
+	return false
 }
 
 func (x *SendPaymentRequest) GetMaxParts() uint32 {
@@ -312,7 +322,7 @@ var File_messages_lnrpc_routerrpc_router_proto protoreflect.FileDescriptor
 
 const file_messages_lnrpc_routerrpc_router_proto_rawDesc = "" +
 	"\n" +
-	"%messages/lnrpc/routerrpc/router.proto\x12\trouterrpc\x1a\x1cmessages/lnrpc/payment.proto\"\xf4\x05\n" +
+	"%messages/lnrpc/routerrpc/router.proto\x12\trouterrpc\x1a\x1cmessages/lnrpc/payment.proto\"\xa2\x06\n" +
 	"\x12SendPaymentRequest\x12\x12\n" +
 	"\x04dest\x18\x01 \x01(\fR\x04dest\x12\x10\n" +
 	"\x03amt\x18\x02 \x01(\x03R\x03amt\x12!\n" +
@@ -325,7 +335,8 @@ const file_messages_lnrpc_routerrpc_router_proto_rawDesc = "" +
 	"cltv_limit\x18\t \x01(\x05R\tcltvLimit\x12d\n" +
 	"\x13dest_custom_records\x18\v \x03(\v24.routerrpc.SendPaymentRequest.DestCustomRecordsEntryR\x11destCustomRecords\x12\x19\n" +
 	"\bamt_msat\x18\f \x01(\x03R\aamtMsat\x12$\n" +
-	"\x0efee_limit_msat\x18\r \x01(\x03R\ffeeLimitMsat\x12\x1b\n" +
+	"\x0efee_limit_msat\x18\r \x01(\x03R\ffeeLimitMsat\x12,\n" +
+	"\x12allow_self_payment\x18\x0f \x01(\bR\x10allowSelfPayment\x12\x1b\n" +
 	"\tmax_parts\x18\x11 \x01(\rR\bmaxParts\x12.\n" +
 	"\x13no_inflight_updates\x18\x12 \x01(\bR\x11noInflightUpdates\x12*\n" +
 	"\x11outgoing_chan_ids\x18\x13 \x03(\x04R\x0foutgoingChanIds\x12!\n" +
