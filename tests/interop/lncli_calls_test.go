@@ -57,6 +57,7 @@ func (w twins) opens() {
 			fmt.Sprintf("--push_amt=%d", pushed), "--sat_per_vbyte=5",
 		}
 	}
+	w.other.AwaitSynced()
 	w.each(exceptions{differs: []string{"funding_txid"}}, opened)
 	within(w.t, "both fundings are on their way", func() bool {
 		waiting, err := w.chain.Client.GetRawMempool()

@@ -32,6 +32,7 @@ func (l *Lightning) openWith(to *Lightning, want *lnrpc.OpenChannelRequest) wire
 	l.t.Helper()
 	key, err := hex.DecodeString(to.Key)
 	require.NoError(l.t, err)
+	l.AwaitSynced()
 	want.NodePubkey, want.SatPerVbyte = key, 5
 	point, err := l.OpenChannelSync(l.Context(), want)
 	require.NoError(l.t, err, "%s opens a channel", l)

@@ -116,12 +116,13 @@ func (l *Lightning) launch(api, certificate, macaroon string) {
 	l.t.Helper()
 	l.api, l.certificate, l.macaroon = api, certificate, macaroon
 	l.start()
-	require.Eventually(l.t, func() bool {
-		_, err := os.Stat(certificate) // which the node makes
+	var trust credentials.TransportCredentials
+	require.Eventually(l.t, func() (made bool) {
+		var err error
+		trust, err = credentials.NewClientTLSFromFile(certificate, "") // which the node makes, and lnd not at one stroke
 		return err == nil || !l.running()
 	}, patience, 20*time.Millisecond, "%s makes no certificate", l.name)
-	trust, err := credentials.NewClientTLSFromFile(certificate, "")
-	require.NoError(l.t, err)
+	require.NotNil(l.t, trust, "%s ended", l.name)
 	conn, err := grpc.NewClient("passthrough:///"+api, grpc.WithTransportCredentials(trust),
 		grpc.WithPerRPCCredentials(macaroonFile(macaroon)),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(largestAnswer)), grpc.WithConnectParams(grpc.ConnectParams{
@@ -245,6 +246,15 @@ func (l *Lightning) Start() {
 func (l *Lightning) Connect(to *Lightning) {
 	l.t.Helper()
 	require.NoError(l.t, l.TryConnect(to), "%s connects to %s", l, to)
+}
+
+// AwaitSynced waits until the node has heard of every block: before that lnd opens no channel and sends no coins.
+func (l *Lightning) AwaitSynced() {
+	l.t.Helper()
+	require.Eventually(l.t, func() bool {
+		info, err := l.GetInfo(l.Context(), &lnrpc.GetInfoRequest{})
+		return err == nil && info.SyncedToChain
+	}, patience, 20*time.Millisecond, "%s does not follow the chain", l.name)
 }
 
 // TryConnect connects the node to another.
