@@ -125,12 +125,15 @@ func bounded(translate http.Handler, macaroons *macaroons) http.Handler {
 		ctx := withCaller(r.Context(), r.RemoteAddr)
 		serialized, err := hex.DecodeString(r.Header.Get(macaroonHeader))
 		if err != nil || !macaroons.good(ctx, serialized) {
-			_ = strangers.admit(ctx, func(ctx context.Context) error {
-				defer context.AfterFunc(ctx, func() { _ = http.NewResponseController(w).SetReadDeadline(time.Unix(0, 0)) })()
-				r.Body = http.MaxBytesReader(w, r.Body, maxOpenBody)
-				translate.ServeHTTP(w, r.WithContext(ctx))
-				return nil
+			ctx, leave := context.WithCancel(ctx)
+			defer leave()
+			s := strangers.enter(hostOf(ctx), func() {
+				leave()
+				_ = http.NewResponseController(w).SetReadDeadline(time.Unix(0, 0)) // no more of its body is waited for
 			})
+			defer strangers.exit(s)
+			r.Body = http.MaxBytesReader(w, r.Body, maxOpenBody)
+			translate.ServeHTTP(w, r.WithContext(ctx))
 			return
 		}
 		befriendRequester(r.Context())
