@@ -42,7 +42,7 @@ func (s *Server) call(
 		return err
 	}
 	if isOpenToAll(serviceOf(info.FullMethod)) {
-		return s.crowdFor(info.IsServerStream).admit(stream.Context(), func(ctx context.Context) error {
+		return admit(stream.Context(), s.crowdFor(info.IsServerStream), func(ctx context.Context) error {
 			return handle(server, prompt{&streamOf{stream, ctx}, s.requestLimit})
 		})
 	}

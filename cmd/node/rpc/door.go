@@ -10,18 +10,19 @@ import (
 	"google.golang.org/grpc/peer"
 
 	"stormcell/peer/address"
+	"stormcell/peer/crowd"
 )
 
 // door is a listener that bounds its connections, and never waits with taking one: others would wait behind it. Each is a stranger's
 // until it has shown a macaroon that is good.
 type door struct {
 	net.Listener
-	strangers *crowd
+	strangers *crowd.Crowd
 	friends   slots
 }
 
 func newDoor(listener net.Listener) *door {
-	return &door{listener, newCrowd(maxStrangers), newSlots(maxFriends)}
+	return &door{listener, crowd.New(maxStrangers), newSlots(maxFriends)}
 }
 
 // Accept implements net.Listener.
@@ -31,7 +32,7 @@ func (d *door) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	v := &visitor{Conn: raw, door: d}
-	v.stranger = d.strangers.enter(address.HostOf(raw.RemoteAddr()), func() { _ = raw.Close() })
+	v.stranger = d.strangers.Enter(address.HostOf(raw.RemoteAddr()), func() { _ = raw.Close() })
 	return v, nil
 }
 
@@ -39,7 +40,7 @@ func (d *door) Accept() (net.Conn, error) {
 type visitor struct {
 	net.Conn
 	door     *door
-	stranger *stranger
+	stranger *crowd.Stranger
 
 	mu     sync.Mutex
 	friend bool
@@ -55,7 +56,7 @@ func (v *visitor) befriend() {
 		return
 	}
 	v.friend = true
-	v.door.strangers.exit(v.stranger)
+	v.door.strangers.Exit(v.stranger)
 }
 
 // Close implements net.Conn.
@@ -66,7 +67,7 @@ func (v *visitor) Close() error {
 		v.door.friends.free()
 	}
 	v.closed = true
-	v.door.strangers.exit(v.stranger)
+	v.door.strangers.Exit(v.stranger)
 	return v.Conn.Close()
 }
 

@@ -5,63 +5,16 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
-	"net/netip"
 	"os"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/http2"
-	"pgregory.net/rapid"
-)
 
-// TestCrowd: whoever comes and goes, there are never too many, and who has to leave is the first of the host that has most.
-func TestCrowd(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		c := newCrowd(rapid.IntRange(1, 6).Draw(t, "most"))
-		var inside, left []*stranger // inside in the order in which they came
-		from := func(host netip.Prefix) (n int) {
-			for _, s := range inside {
-				if s.host == host {
-					n++
-				}
-			}
-			return n
-		}
-		for range rapid.IntRange(1, 40).Draw(t, "steps") {
-			if len(inside) > 0 && rapid.Bool().Draw(t, "exit") {
-				i := rapid.IntRange(0, len(inside)-1).Draw(t, "who")
-				c.exit(inside[i])
-				c.exit(inside[i]) // as who has left may do
-				inside = slices.Delete(inside, i, i+1)
-				continue
-			}
-			var out *stranger
-			if len(inside) == c.most {
-				for _, s := range inside {
-					if out == nil || from(s.host) > from(out.host) {
-						out = s
-					}
-				}
-			}
-			var s *stranger
-			left = nil
-			host := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, rapid.SampledFrom([]byte{1, 2, 3}).Draw(t, "host")}), 32)
-			s = c.enter(host, func() { left = append(left, s) })
-			inside = append(inside, s)
-			if out == nil {
-				require.Empty(t, left)
-				continue
-			}
-			require.Equal(t, []*stranger{out}, left)
-			inside = slices.DeleteFunc(inside, func(s *stranger) bool { return s == out })
-		}
-		require.Equal(t, len(inside), c.size())
-	})
-}
+	"stormcell/peer/crowd"
+)
 
 // visit connects to an address from another one.
 func visit(t *testing.T, to net.Addr, from string) net.Conn {
@@ -147,7 +100,7 @@ func TestFriendsLeaveAndCome(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	d := &door{listener, newCrowd(2), newSlots(1)}
+	d := &door{listener, crowd.New(2), newSlots(1)}
 	t.Cleanup(func() { _ = d.Close() })
 	next := func() (*visitor, net.Conn) {
 		conn := visit(t, d.Addr(), "127.0.0.1")
@@ -160,17 +113,17 @@ func TestFriendsLeaveAndCome(t *testing.T) {
 	one.befriend()
 	two, _ := next()
 	two.befriend()
-	require.Equal(t, []int{1, 1}, []int{len(d.friends), d.strangers.size()})
+	require.Equal(t, []int{1, 1}, []int{len(d.friends), d.strangers.Size()})
 	three, _ := next()
 	require.NoError(t, one.Close())
 	require.Error(t, one.Close(), "as net.Conn has it")
 	one.befriend()
 	require.Empty(t, d.friends)
 	three.befriend()
-	require.Equal(t, []int{1, 1}, []int{len(d.friends), d.strangers.size()})
+	require.Equal(t, []int{1, 1}, []int{len(d.friends), d.strangers.Size()})
 	require.NoError(t, two.Close())
 	require.NoError(t, three.Close())
-	require.Equal(t, []int{0, 0}, []int{len(d.friends), d.strangers.size()})
+	require.Equal(t, []int{0, 0}, []int{len(d.friends), d.strangers.Size()})
 }
 
 // TestBadMacaroonsMakeNoFriends: over gRPC and over REST.

@@ -104,7 +104,7 @@ func TestRequestsThatDoNotCome(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, codes.DeadlineExceeded, status.Code(stream.RecvMsg(&lnrpc.GetStateResponse{})), method)
 	}
-	require.Eventually(t, func() bool { return s.openCalls.size()+s.openStreams.size() == 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.openCalls.Size()+s.openStreams.Size() == 0 }, 10*time.Second, time.Millisecond)
 }
 
 // TestStrangersTakeNothingFromClients: without a macaroon all can watch the daemon's state, and no more than that. Of those who
@@ -127,7 +127,7 @@ func TestStrangersTakeNothingFromClients(t *testing.T) {
 	_, err := first.Recv()
 	require.Equal(t, codes.ResourceExhausted, status.Code(err))
 	require.ErrorContains(t, err, "too many calls at once")
-	require.Equal(t, maxOpenStreams, l.server.openStreams.size())
+	require.Equal(t, maxOpenStreams, l.server.openStreams.Size())
 
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "macaroon", hex.EncodeToString(l.server.macaroons.admin))
 	events, err := lnrpc.NewLightningClient(conn).SubscribeChannelEvents(ctx, &lnrpc.ChannelEventSubscription{})

@@ -26,6 +26,7 @@ import (
 	"stormcell/messages/lnrpc/invoicesrpc"
 	"stormcell/messages/lnrpc/routerrpc"
 	"stormcell/messages/lnrpc/verrpc"
+	"stormcell/peer/crowd"
 )
 
 // rest answers lnd's REST calls: it translates them to gRPC, for a server of the same services that listens in memory only.
@@ -120,18 +121,18 @@ func unservedREST(
 // bounded lets a bounded number of requests be translated at once, and reads little of those whose sender nobody knows. These
 // take nothing from those who have a macaroon.
 func bounded(translate http.Handler, macaroons *macaroons) http.Handler {
-	friends, strangers := newSlots(maxRESTCalls), newCrowd(maxOpenREST)
+	friends, strangers := newSlots(maxRESTCalls), crowd.New(maxOpenREST)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := withCaller(r.Context(), r.RemoteAddr)
 		serialized, err := hex.DecodeString(r.Header.Get(macaroonHeader))
 		if err != nil || !macaroons.good(ctx, serialized) {
 			ctx, leave := context.WithCancel(ctx)
 			defer leave()
-			s := strangers.enter(hostOf(ctx), func() {
+			s := strangers.Enter(hostOf(ctx), func() {
 				leave()
 				_ = http.NewResponseController(w).SetReadDeadline(time.Unix(0, 0)) // no more of its body is waited for
 			})
-			defer strangers.exit(s)
+			defer strangers.Exit(s)
 			r.Body = http.MaxBytesReader(w, r.Body, maxOpenBody)
 			translate.ServeHTTP(w, r.WithContext(ctx))
 			return

@@ -24,6 +24,7 @@ import (
 	"stormcell/messages/lnrpc/invoicesrpc"
 	"stormcell/messages/lnrpc/routerrpc"
 	"stormcell/messages/lnrpc/verrpc"
+	"stormcell/peer/crowd"
 )
 
 // Files in the data directory.
@@ -92,7 +93,7 @@ type Server struct {
 	macaroons *macaroons
 	// Calls with one answer that are under way, and with many; open ones need no macaroon.
 	calls, streams         slots
-	openCalls, openStreams *crowd
+	openCalls, openStreams *crowd.Crowd
 	requestLimit           time.Duration
 
 	methods  map[string]bool // that there are, as "/package.Service/Method"
@@ -129,8 +130,8 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		o: o, log: o.Log, listener: listener, states: newStates(initial), macaroons: macaroons,
-		calls: newSlots(maxCalls), streams: newSlots(maxStreams), openCalls: newCrowd(maxOpenCalls),
-		openStreams: newCrowd(maxOpenStreams), requestLimit: requestLimit, unlocking: newSlots(1),
+		calls: newSlots(maxCalls), streams: newSlots(maxStreams), openCalls: crowd.New(maxOpenCalls),
+		openStreams: crowd.New(maxOpenStreams), requestLimit: requestLimit, unlocking: newSlots(1),
 		methods: map[string]bool{},
 		answered: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "stormcell_grpc_calls_total", Help: "Calls answered since the start, and streams ended.",

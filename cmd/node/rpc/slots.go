@@ -2,12 +2,17 @@ package rpc
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+
+	"stormcell/peer/address"
+	"stormcell/peer/crowd"
 )
 
 // slots bound what is under way at once: each call takes one, and frees it.
@@ -45,11 +50,32 @@ func (s *Server) slotsFor(many bool) slots {
 }
 
 // crowdFor are those that a call counts among which needs no macaroon: it takes nothing from those who have one.
-func (s *Server) crowdFor(many bool) *crowd {
+func (s *Server) crowdFor(many bool) *crowd.Crowd {
 	if many {
 		return s.openStreams
 	}
 	return s.openCalls
+}
+
+// admit runs a call as one of a crowd: its context ends when it has to leave.
+func admit(ctx context.Context, among *crowd.Crowd, call func(context.Context) error) error {
+	ctx, leave := context.WithCancelCause(ctx)
+	defer leave(nil)
+	s := among.Enter(hostOf(ctx), func() { leave(errTooMany) })
+	defer among.Exit(s)
+	err := call(ctx)
+	if err != nil && context.Cause(ctx) == errTooMany {
+		return errTooMany
+	}
+	return err
+}
+
+// hostOf is where a call comes from.
+func hostOf(ctx context.Context) netip.Prefix {
+	if caller, ok := peer.FromContext(ctx); ok {
+		return address.HostOf(caller.Addr)
+	}
+	return netip.Prefix{}
 }
 
 // late makes of methods with one answer streams of one. gRPC reads the request of a call before it asks whether the call may be
