@@ -193,6 +193,6 @@ type ClosedInfo struct {
 	Kind      CloseKind
 	Reason    string // for people; may be empty
 	ClosingTx chainhash.Hash
-	Height    uint32            // at which we knew that it is gone for good
+	Height    uint32            // of the closing transaction's block; without one, at which we knew that the channel is gone
 	Settled   wire.MilliSatoshi // what the closing transaction gives us
 }

@@ -74,7 +74,7 @@ func (c *FundingConfirmed) sighting() *watch.Sighting {
 
 func spentForGood(fact watch.Fact) any {
 	if found, ok := fact.(watch.Found); ok {
-		return FundingSpent{Tx: found.Tx}
+		return FundingSpent{Tx: found.Tx, Height: found.Block.Height}
 	}
 	return nil
 }

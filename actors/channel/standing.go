@@ -106,6 +106,7 @@ func (t *turn) ending() *registry.Ending {
 	}
 	if spent, ok := t.m.Body.(FundingSpent); ok {
 		txid := spent.Tx.TxHash()
+		out.Height = spent.Height
 		out.ClosingTxid, out.SettledMsat = txid[:], uint64(msat(paidTo(spent.Tx, t.shutdown.GetLocalScript())))
 	}
 	return out

@@ -32,7 +32,10 @@ type (
 	// FundingUndone says that a reorganisation took it back.
 	FundingUndone struct{}
 	// FundingSpent says that a transaction which spends the funding output is as deep in the chain as was asked.
-	FundingSpent struct{ Tx *btcwire.MsgTx }
+	FundingSpent struct {
+		Tx     *btcwire.MsgTx
+		Height uint32 // of its block
+	}
 )
 
 // fundingConfirmed says `channel_ready` to the peer, unless the channel closes already. A channel that is in use may hear it again

@@ -215,7 +215,7 @@ type Ending struct {
 	Reason string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"` // for people
 	// closing_txid spent the funding; empty when there never was one.
 	ClosingTxid   []byte `protobuf:"bytes,2,opt,name=closing_txid,json=closingTxid,proto3" json:"closing_txid,omitempty"`
-	Height        uint32 `protobuf:"varint,3,opt,name=height,proto3" json:"height,omitempty"`                              // of the chain
+	Height        uint32 `protobuf:"varint,3,opt,name=height,proto3" json:"height,omitempty"`                              // of the block of closing_txid; without one, of the chain
 	SettledMsat   uint64 `protobuf:"varint,4,opt,name=settled_msat,json=settledMsat,proto3" json:"settled_msat,omitempty"` // what the closing transaction gives us
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -73,7 +73,7 @@ var (
 	}.below("waiting_close_channels[].").and(exceptions{differs: []string{"total_limbo_balance"}})
 	closed = exceptions{
 		differs: []string{
-			"channel_point", "chan_id", "scid", "scid_str", "closing_tx_hash", "remote_pubkey", "close_height", "settled_balance",
+			"channel_point", "chan_id", "scid", "scid_str", "closing_tx_hash", "remote_pubkey", "settled_balance",
 		},
 		own: []string{"close_initiator"},
 	}.below("channels[].")

@@ -55,7 +55,7 @@ func (e *channelEvents) look(ctx context.Context) error {
 	}
 	for _, c := range all {
 		was := before[c.Outpoint] // negotiating, if it is new
-		if _, listed := now[c.Outpoint]; !listed {
+		if stageOf(&c) == negotiating {
 			continue
 		}
 		for _, update := range e.changed(&was, &c) {
@@ -99,15 +99,16 @@ func (e *channelEvents) changed(was, is *channel.Info) (news []*lnrpc.ChannelEve
 	return news
 }
 
-// ended tells of channels that are not listed any more. Those that were never funded have an end of their own.
+// ended tells of channels that are not listed any more. Those that were never funded have an end of their own. A channel ends a
+// moment before it is among those that are closed: until it is, it stays in now, for the next look.
 func (e *channelEvents) ended(ctx context.Context, before, now map[btcwire.OutPoint]channel.Info) error {
-	lost := false
-	for at := range before {
+	lost := map[btcwire.OutPoint]bool{}
+	for at, was := range before {
 		if _, still := now[at]; !still {
-			lost = true
+			lost[at], now[at] = true, was
 		}
 	}
-	if !lost {
+	if len(lost) == 0 {
 		return nil
 	}
 	closed, err := e.node().Channels.Closed(ctx)
@@ -115,10 +116,10 @@ func (e *channelEvents) ended(ctx context.Context, before, now map[btcwire.OutPo
 		return refused(err)
 	}
 	for _, c := range closed {
-		_, was := before[c.Outpoint]
-		if _, is := now[c.Outpoint]; !was || is {
+		if !lost[c.Outpoint] {
 			continue
 		}
+		delete(now, c.Outpoint)
 		at := channelPoint(c.Outpoint)
 		updates := []*lnrpc.ChannelEventUpdate{{
 			Type:    lnrpc.ChannelEventUpdate_CLOSED_CHANNEL,

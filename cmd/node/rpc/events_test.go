@@ -46,7 +46,7 @@ func TestSubscribeChannelEvents(t *testing.T) {
 	node.next = steps(
 		is(pb.Phase_WAIT_FUNDING_SIGNED, false), is(pb.Phase_WAIT_CONFIRMED, false), is(pb.Phase_WAIT_READY, false),
 		is(pb.Phase_NORMAL, true), is(pb.Phase_NORMAL, true), is(pb.Phase_NORMAL, false), is(pb.Phase_NORMAL, true),
-		is(pb.Phase_AGREED, false), func() {
+		is(pb.Phase_AGREED, false), func() { node.all = nil }, func() {
 			lost.Phase = pb.Phase_WAIT_CONFIRMED
 			node.all = []channel.Info{lost}
 			node.closed = []channel.ClosedInfo{{Outpoint: opened.Outpoint, Kind: channel.ClosedTogether}}

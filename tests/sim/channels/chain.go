@@ -127,7 +127,7 @@ func (w *watch) news(c *chain) []any {
 		w.confirmed = height
 	}
 	if tx, height, there := c.spender(w.Outpoint); there && c.depth(height) >= w.Spent && !w.spent {
-		out = append(out, channel.FundingSpent{Tx: tx})
+		out = append(out, channel.FundingSpent{Tx: tx, Height: height})
 		w.spent = true
 	}
 	return out
