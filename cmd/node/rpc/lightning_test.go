@@ -90,7 +90,7 @@ func TestGetNodeInfo(t *testing.T) {
 	require.Equal(t, "anchors-zero-fee-htlc-tx", info.Node.Features[23].Name)
 	require.Equal(t, uint32(1), info.NumChannels)
 	require.Equal(t, int64(aChannel().Capacity), info.TotalCapacity)
-	_, err = l.GetNodeInfo(t.Context(), &lnrpc.NodeInfoRequest{PubKey: hex.EncodeToString(other[:])})
+	_, err = l.GetNodeInfo(t.Context(), &lnrpc.NodeInfoRequest{PubKey: hex.EncodeToString(other[:]), IncludeChannels: true})
 	require.Equal(t, codes.NotFound, status.Code(err))
 	_, err = l.GetNodeInfo(t.Context(), &lnrpc.NodeInfoRequest{PubKey: "02"})
 	require.Equal(t, codes.InvalidArgument, status.Code(err))

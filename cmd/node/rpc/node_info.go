@@ -14,9 +14,6 @@ import (
 
 // GetNodeInfo implements lnrpc.LightningServer. Without gossip the only node that is known well enough to describe is this one.
 func (l *lightning) GetNodeInfo(ctx context.Context, r *lnrpc.NodeInfoRequest) (*lnrpc.NodeInfo, error) {
-	if r.IncludeChannels {
-		return nil, status.Error(codes.Unimplemented, "include_channels: this node knows no graph; ListChannels lists its channels")
-	}
 	key, err := parseKey(r.PubKey)
 	if err != nil {
 		return nil, err
@@ -25,6 +22,9 @@ func (l *lightning) GetNodeInfo(ctx context.Context, r *lnrpc.NodeInfoRequest) (
 	self := peerbook.NodeKey(n.Key.SerializeCompressed())
 	if key != self {
 		return nil, status.Error(codes.NotFound, "unable to find node")
+	}
+	if r.IncludeChannels {
+		return nil, status.Error(codes.Unimplemented, "include_channels: this node knows no graph; ListChannels lists its channels")
 	}
 	channels, err := n.Channels.List(ctx)
 	if err != nil {
