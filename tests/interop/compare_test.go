@@ -66,7 +66,7 @@ func (c *comparison) compare(path, at string, us, them any) {
 	switch {
 	case same && fmt.Sprintf("%T", us) == fmt.Sprintf("%T", them):
 		return
-	case empty && !none && allowed(c.lacks), none && !empty && allowed(c.more):
+	case (empty && !none || us == nil && them != nil) && allowed(c.lacks), none && !empty && allowed(c.more):
 		return
 	case fmt.Sprintf("%T", us) == fmt.Sprintf("%T", them) && empty == none && allowed(c.differs):
 		return

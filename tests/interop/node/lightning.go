@@ -52,6 +52,14 @@ type Lightning struct {
 // StartLnd runs an lnd on a bitcoin node, with flags besides the usual. It ends with the test.
 func StartLnd(t testing.TB, chain *Server, flags ...string) *Lightning {
 	t.Helper()
+	l := LaunchLnd(t, chain, append([]string{"--noseedbackup"}, flags...)...)
+	l.arrive()
+	return l
+}
+
+// LaunchLnd runs an lnd that has no wallet yet. It ends with the test.
+func LaunchLnd(t testing.TB, chain *Server, flags ...string) *Lightning {
+	t.Helper()
 	path, err := lnd()
 	require.NoError(t, err)
 	dir := t.TempDir()
@@ -59,14 +67,13 @@ func StartLnd(t testing.TB, chain *Server, flags ...string) *Lightning {
 	require.NoError(t, os.WriteFile(certificate, chain.config.Certificate, 0o600))
 	l, api := &Lightning{name: lndName, Peer: freeAddress(t)}, freeAddress(t)
 	l.process = newProcess(t, path, append([]string{
-		"--lnddir=" + dir, "--noseedbackup", "--nobootstrap", "--norest", "--listen=" + l.Peer, "--rpclisten=" + api,
+		"--lnddir=" + dir, "--nobootstrap", "--norest", "--listen=" + l.Peer, "--rpclisten=" + api,
 		"--bitcoin.regtest", "--bitcoin.node=btcd", "--btcd.rpchost=" + chain.config.Address, "--btcd.rpcuser=" + user,
 		"--btcd.rpcpass=" + password, "--btcd.rpccert=" + certificate, "--bitcoin.defaultchanconfs=1",
 		"--trickledelay=50", "--maxpendingchannels=20", "--protocol.wumbo-channels", "--accept-keysend",
 		"--minbackoff=50ms", "--maxbackoff=1s", "--debuglevel=info",
 	}, flags...)...)
 	l.launch(api, filepath.Join(dir, "tls.cert"), filepath.Join(dir, "data", "chain", "bitcoin", "regtest", "admin.macaroon"))
-	l.arrive()
 	return l
 }
 
