@@ -130,6 +130,8 @@ func (t *turn) decide() error {
 		return t.describe()
 	case signNow:
 		return t.signNow()
+	case prepareNow:
+		return t.prepareNext()
 	case revocationLate:
 		return t.giveUpRevocation(body)
 	case outOfReach:

@@ -79,6 +79,7 @@ type (
 // Messages to itself.
 type (
 	signNow    struct{}
+	prepareNow struct{}
 	outOfReach struct{} // the peer has been away for too long
 	publishNow struct{}
 	// revocationLate ends a connection over which the peer has not revoked its commitment of that number.

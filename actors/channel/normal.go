@@ -187,7 +187,8 @@ func (t *turn) signNow() error {
 				return err
 			}
 		}
-		return t.prepareNext()
+		t.prepareSoon()
+		return nil
 	}
 	messages, err := t.c.sign(remoteNext, t.Signer)
 	if err != nil {
@@ -199,15 +200,28 @@ func (t *turn) signNow() error {
 	t.monitor(&pb.MonitorUpdate{Remote: t.c.signedCommitment(Remote, t.c.RemoteNumber+1, remoteNext, t.c.RemoteNextPoint, nil)})
 	t.write(messages...)
 	t.expectRevocation(t.c.RemoteNumber)
+	t.prepareSoon()
 	return t.goOnClosing()
 }
 
-// prepareNext uses the time until the peer has answered, or somebody wants something.
+// prepareSoon has the time used until the peer has answered, or somebody wants something.
+func (t *turn) prepareSoon() {
+	if t.synced && t.isReady() {
+		t.out.Next = append(t.out.Next, prepareNow{})
+	}
+}
+
+// prepareNext prepares for one commitment at a time, and on one core. Whoever comes meanwhile does not wait for the rest, and
+// the disk, which the last message to the peer may still wait for, is not kept from beginning.
 func (t *turn) prepareNext() error {
 	if !t.synced || !t.isReady() {
 		return nil
 	}
-	return t.c.prepare(t.Signer, keys.Parallel(t.env.Parallel))
+	did, err := t.c.prepare(t.Signer)
+	if did {
+		t.prepareSoon()
+	}
+	return err
 }
 
 // updateReceived stages an update of the peer: its signature stores it.

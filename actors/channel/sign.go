@@ -28,25 +28,25 @@ func (c *Commitments) localCommitment(
 	return a.Funding.Commitment(c.role(Local), c.spec(a, Local, number, v), point)
 }
 
-// prepare derives the keys of the next commitments of both sides, as far as they are known: once the time comes to build
-// them, somebody waits.
-func (c *Commitments) prepare(signer keys.Signer, parallel keys.Parallel) error {
+// prepare derives the keys of one of the next commitments, if there is one of which they are known and not derived: once the
+// time comes to build it, somebody waits. It tells whether there was one.
+func (c *Commitments) prepare(signer keys.Signer) (bool, error) {
 	ours, err := signer.CommitmentPoint(c.KeyIndex, c.LocalNumber+1)
 	if err != nil {
-		return fmt.Errorf("point of commitment %d: %w", c.LocalNumber+1, err)
+		return false, fmt.Errorf("point of commitment %d: %w", c.LocalNumber+1, err)
 	}
 	points := [2]*btcec.PublicKey{Local: ours}
 	if !c.Awaiting { // else the peer has yet to give the point
 		points[Remote] = c.RemoteNextPoint
 	}
 	for _, a := range c.Active {
-		parallel(len(points), func(side int) {
-			if points[side] != nil {
-				a.Funding.Prepare(c.role(Side(side)), points[side])
+		for side, point := range points {
+			if point != nil && a.Funding.Prepare(c.role(Side(side)), point) {
+				return true, nil
 			}
-		})
+		}
 	}
-	return nil
+	return false, nil
 }
 
 // sign gives the messages that sign the peer's commitment after RemoteNumber, on every funding: the next one in the view

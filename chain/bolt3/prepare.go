@@ -13,12 +13,14 @@ type prepared struct {
 }
 
 // Prepare derives the keys of the broadcaster's commitment with a per-commitment point, which is half of the work of
-// Commitment: they are known long before it is to be built. What was prepared for the same side before is forgotten. It must
-// not run beside another call for the same side.
-func (c *Channel) Prepare(broadcaster Side, point *btcec.PublicKey) {
-	if !c.isPrepared(broadcaster, point) {
-		c.next[broadcaster] = prepared{point, c.derive(keys.ForCommitment, broadcaster, point)}
+// Commitment: they are known long before it is to be built. What was prepared for the same side before is forgotten. It tells
+// whether there was something to do. It must not run beside another call for the same side.
+func (c *Channel) Prepare(broadcaster Side, point *btcec.PublicKey) bool {
+	if c.isPrepared(broadcaster, point) {
+		return false
 	}
+	c.next[broadcaster] = prepared{point, c.derive(keys.ForCommitment, broadcaster, point)}
+	return true
 }
 
 func (c *Channel) isPrepared(broadcaster Side, point *btcec.PublicKey) bool {
