@@ -27,6 +27,12 @@ func (s *Shell) Down(link *peerbook.Link) {
 	s.each(link.Key, func(m *member) { s.tell(m.address, Disconnected{Link: uint64(link.Number)}) })
 }
 
+// HasChannels implements peerbook.Sink: a channel counts once it has a funding, which is not for free.
+func (s *Shell) HasChannels(peer peerbook.NodeKey) (has bool) {
+	s.each(peer, func(m *member) { has = has || m.outpoint.Load() != nil && !m.gone.Load() })
+	return has
+}
+
 // Message implements peerbook.Sink.
 func (s *Shell) Message(ctx context.Context, link *peerbook.Link, m wire.Message) error {
 	select {

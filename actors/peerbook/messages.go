@@ -19,6 +19,9 @@ const (
 	MaxKept = 1000
 	// MaxConnections is how many connections and dials there may be at once, in the world that the book lives in.
 	MaxConnections = 2000
+	// MaxStrangers is how many of these nodes can have made that have no channel with this one. One more ends another one: see
+	// crowd.Crowd.
+	MaxStrangers = 256
 )
 
 // Refusals.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 
@@ -11,12 +12,17 @@ import (
 
 	"stormcell/actors/durable"
 	"stormcell/chain/backend"
+	"stormcell/peer/address"
+	"stormcell/peer/crowd"
 	"stormcell/peer/hub"
 	"stormcell/peer/transport"
 )
 
 // errTenureOver closes the connections that an incarnation of the book knew when it has ended: the next knows none.
 var errTenureOver = errors.New("this node restarts its connections")
+
+// errCrowded closes the connection of a stranger for another one's.
+var errCrowded = errors.New("too many nodes without channels are connected")
 
 // Shell is the world of the book: it carries out what the book releases, on a hub, and reports what becomes of it.
 type Shell struct {
@@ -27,6 +33,8 @@ type Shell struct {
 	tenure atomic.Pointer[tenure]
 	owners sync.Map // of the connections that are up, by number
 	closed atomic.Bool
+	// strangers are those that connected to us and have no channel with us.
+	strangers *crowd.Crowd
 
 	changed backend.Signal // the book lists other peers than before
 }
@@ -40,18 +48,37 @@ type tenure struct {
 
 // NewShell makes the world of a kernel's book. What comes over its connections goes to the sink.
 func NewShell(kernel *durable.Kernel, h *hub.Hub, sink Sink, log *slog.Logger) *Shell {
-	return &Shell{kernel: kernel, hub: h, sink: sink, log: log}
+	return &Shell{kernel: kernel, hub: h, sink: sink, log: log, strangers: crowd.New(MaxStrangers)}
 }
 
 // Serve takes connections until the listener is closed or the context ends.
 func (s *Shell) Serve(ctx context.Context, listener *transport.Listener) {
-	s.hub.Serve(ctx, listener, func(remote *btcec.PublicKey) (context.Context, hub.Owner) {
+	s.hub.Serve(ctx, listener, func(remote *btcec.PublicKey, from net.Addr) (context.Context, hub.Owner) {
 		t := s.tenure.Load()
 		if t == nil {
 			return nil, nil // the book is about to start, or has ended
 		}
-		return t.ctx, newOwner(s, t, keyOf(remote), true, Dial{})
+		return s.receive(newOwner(s, t, keyOf(remote), true, Dial{}), from)
 	})
+}
+
+// receive counts a node that has connected to us among strangers, unless it has channels with us. One that gets some is found to be
+// no stranger when it would have to leave.
+func (s *Shell) receive(o *owner, from net.Addr) (context.Context, hub.Owner) {
+	if s.sink.HasChannels(o.key) {
+		return o.tenure.ctx, o
+	}
+	ctx, end := context.WithCancelCause(o.tenure.ctx)
+	stranger := s.strangers.Enter(address.HostOf(from), func() {
+		if !s.sink.HasChannels(o.key) {
+			end(errCrowded)
+		}
+	})
+	o.exit = func() {
+		s.strangers.Exit(stranger)
+		end(nil)
+	}
+	return ctx, o
 }
 
 // Release carries out an effect of the book.

@@ -20,6 +20,8 @@ type Sink interface {
 	Message(context.Context, *Link, wire.Message) error
 	// Down is the last call about a connection.
 	Down(*Link)
+	// HasChannels tells whether there are channels with a node, which stays connected when others have to leave. It must not block.
+	HasChannels(NodeKey) bool
 }
 
 // Link is a connection that the book uses.
@@ -46,7 +48,8 @@ type owner struct {
 	key     NodeKey
 	inbound bool
 	dial    Dial
-	link    *Link // nil until it is up
+	link    *Link  // nil until it is up
+	exit    func() // called at the end
 
 	// decided is set by whoever comes first: the book, which uses the connection, or its end. used is closed when the sink
 	// has been told of it.
@@ -55,7 +58,7 @@ type owner struct {
 }
 
 func newOwner(s *Shell, t *tenure, key NodeKey, inbound bool, d Dial) *owner {
-	return &owner{shell: s, tenure: t, key: key, inbound: inbound, dial: d, used: make(chan struct{})}
+	return &owner{shell: s, tenure: t, key: key, inbound: inbound, dial: d, exit: func() {}, used: make(chan struct{})}
 }
 
 // Up implements conn.Handler: it returns when the book has decided to use the connection, or has closed it.
@@ -92,6 +95,7 @@ func (o *owner) Message(ctx context.Context, _ conn.Session, m wire.Message) err
 
 // Ended implements hub.Owner.
 func (o *owner) Ended(reason error) {
+	o.exit()
 	var disconnect *conn.Disconnect
 	incompatible := errors.As(reason, &disconnect) && disconnect.Kind.Incompatible()
 	switch {

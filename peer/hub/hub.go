@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -94,9 +95,9 @@ func (h *Hub) dial(ctx context.Context, to *btcec.PublicKey, address string, tim
 	return dialer.Dial(ctx, to, address)
 }
 
-// Accept owns the connections that peers make. It gives a connection its owner, and the context that it ends with; nil
-// refuses it.
-type Accept func(remote *btcec.PublicKey) (context.Context, Owner)
+// Accept owns the connections that peers make. It gives a connection from an address its owner, and the context that it ends
+// with; nil refuses it.
+type Accept func(remote *btcec.PublicKey, from net.Addr) (context.Context, Owner)
 
 // Serve takes connections from a listener until the context ends or the listener is closed.
 func (h *Hub) Serve(ctx context.Context, listener *transport.Listener, accept Accept) {
@@ -105,7 +106,7 @@ func (h *Hub) Serve(ctx context.Context, listener *transport.Listener, accept Ac
 		if err != nil {
 			return
 		}
-		connCtx, owner := accept(link.RemoteKey())
+		connCtx, owner := accept(link.RemoteKey(), link.RemoteAddr())
 		if owner == nil {
 			_ = link.Close()
 			continue

@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"errors"
+	"net"
 	"testing"
 	"time"
 
@@ -66,7 +67,7 @@ func newSide(t *testing.T, most int, accepts bool) *side {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		s.Serve(ctx, listener, func(*btcec.PublicKey) (context.Context, hub.Owner) {
+		s.Serve(ctx, listener, func(*btcec.PublicKey, net.Addr) (context.Context, hub.Owner) {
 			if !accepts {
 				return nil, nil
 			}
