@@ -137,5 +137,5 @@ func (s *Shell) dial(session uint64, d Dial) {
 		o.Ended(err)
 		return
 	}
-	s.hub.Dial(t.ctx, to, d.Address, d.Timeout, o)
+	s.hub.Dial(t.ctx, hub.Dial{To: to, Address: d.Address, Timeout: d.Timeout, Asked: d.Asker.Waits()}, o)
 }

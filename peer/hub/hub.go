@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	// ErrFull: there are Config.Max connections and dials already.
+	// ErrFull: there are Config.Max connections and dials already, or as many dials as users may ask for.
 	ErrFull = errors.New("too many connections")
 )
 
@@ -43,13 +43,26 @@ type Config struct {
 	Log    *slog.Logger
 }
 
-// dialsAtOnce bounds the dials under way. Others wait for their turn.
+// dialsAtOnce bounds the dials under way that a user has asked for, and the others. More of a kind wait for their turn.
 const dialsAtOnce = 32
+
+// maxAsked is how many dials there may be that a user has asked for: he may ask for any address, and for any patience with it.
+const maxAsked = 256
+
+// Dial is a connection to be made.
+type Dial struct {
+	To      *btcec.PublicKey
+	Address string        // host:port
+	Timeout time.Duration // zero is the transport's
+	// Asked says that a user asks for it. Others do not wait for such dials.
+	Asked bool
+}
 
 // Hub holds the connections. Its methods are safe for concurrent use.
 type Hub struct {
 	config  Config
-	dials   chan struct{}
+	asked   *dials
+	own     *dials
 	running sync.WaitGroup
 
 	mu    sync.Mutex
@@ -63,19 +76,44 @@ func New(config Config) *Hub {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Hub{config: config, dials: make(chan struct{}, dialsAtOnce), live: map[conn.Session]*conn.Conn{}}
+	return &Hub{config: config, asked: newDials(maxAsked), own: newDials(config.Max), live: map[conn.Session]*conn.Conn{}}
 }
 
-// Dial makes a connection and runs it until it ends or the context does. It returns at once. A timeout of zero is the
-// transport's.
-func (h *Hub) Dial(ctx context.Context, to *btcec.PublicKey, address string, timeout time.Duration, owner Owner) {
+// dials are those of one kind.
+type dials struct {
+	underWay chan struct{}
+	all      chan struct{} // those that wait for their turn too
+}
+
+func newDials(most int) *dials {
+	return &dials{underWay: make(chan struct{}, dialsAtOnce), all: make(chan struct{}, most)}
+}
+
+func (h *Hub) dialsLike(d Dial) *dials {
+	if d.Asked {
+		return h.asked
+	}
+	return h.own
+}
+
+// Dial makes a connection and runs it until it ends or the context does. It returns at once.
+func (h *Hub) Dial(ctx context.Context, d Dial, owner Owner) {
+	all := h.dialsLike(d).all
+	select {
+	case all <- struct{}{}:
+	default:
+		owner.Ended(fmt.Errorf("connect to %s: %w", d.Address, ErrFull))
+		return
+	}
 	if !h.enter() {
-		owner.Ended(fmt.Errorf("connect to %s: %w", address, ErrFull))
+		<-all
+		owner.Ended(fmt.Errorf("connect to %s: %w", d.Address, ErrFull))
 		return
 	}
 	h.running.Go(func() {
 		defer h.leave()
-		link, err := h.dial(ctx, to, address, timeout)
+		link, err := h.dial(ctx, d)
+		<-all
 		if err != nil {
 			owner.Ended(err)
 			return
@@ -84,15 +122,16 @@ func (h *Hub) Dial(ctx context.Context, to *btcec.PublicKey, address string, tim
 	})
 }
 
-func (h *Hub) dial(ctx context.Context, to *btcec.PublicKey, address string, timeout time.Duration) (*transport.Conn, error) {
+func (h *Hub) dial(ctx context.Context, d Dial) (*transport.Conn, error) {
+	underWay := h.dialsLike(d).underWay
 	select {
-	case h.dials <- struct{}{}:
-		defer func() { <-h.dials }()
+	case underWay <- struct{}{}:
+		defer func() { <-underWay }()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("connect to %s: %w", address, context.Cause(ctx))
+		return nil, fmt.Errorf("connect to %s: %w", d.Address, context.Cause(ctx))
 	}
-	dialer := transport.Dialer{Key: h.config.Key, Timeout: timeout}
-	return dialer.Dial(ctx, to, address)
+	dialer := transport.Dialer{Key: h.config.Key, Timeout: d.Timeout}
+	return dialer.Dial(ctx, d.To, d.Address)
 }
 
 // Accept owns the connections that peers make. It gives a connection from an address its owner, and the context that it ends

@@ -87,7 +87,7 @@ func newSide(t *testing.T, most int, accepts bool) *side {
 
 func (s *side) dial(ctx context.Context, to *side) *recorder {
 	r := newRecorder()
-	s.Dial(ctx, to.key.PubKey(), to.listener.Addr().String(), 0, r)
+	s.Dial(ctx, hub.Dial{To: to.key.PubKey(), Address: to.listener.Addr().String()}, r)
 	return r
 }
 
@@ -148,4 +148,29 @@ func TestNobodyToOwnIt(t *testing.T) {
 	t.Parallel()
 	a, b := newSide(t, 8, true), newSide(t, 8, false)
 	require.Error(t, wait(t, a.dial(t.Context(), b).ended))
+}
+
+// TestAskedDialsDelayNoOthers: whoever asks for many connections to nodes that do not answer waits for himself only, and there is an
+// end to how many.
+func TestAskedDialsDelayNoOthers(t *testing.T) {
+	t.Parallel()
+	a, b := newSide(t, 1_000, true), newSide(t, 8, true)
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // nobody accepts, so no handshake comes to an end
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ask := func() *recorder {
+		r := newRecorder()
+		a.Dial(ctx, hub.Dial{To: b.key.PubKey(), Address: silent.Addr().String(), Timeout: time.Hour, Asked: true}, r)
+		return r
+	}
+	var first *recorder
+	for range 256 {
+		first = ask()
+	}
+	require.ErrorIs(t, wait(t, ask().ended), hub.ErrFull)
+	wait(t, a.dial(t.Context(), b).up)
+
+	stop()
+	require.ErrorIs(t, wait(t, first.ended), context.Canceled)
+	require.NoError(t, silent.Close())
 }

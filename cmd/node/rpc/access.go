@@ -47,7 +47,7 @@ func (s *Server) call(
 		})
 	}
 	befriendCaller(stream.Context())
-	slots := s.slotsFor(info.IsServerStream)
+	slots := s.slotsFor(info.FullMethod, info.IsServerStream)
 	if !slots.take() {
 		return errTooMany
 	}

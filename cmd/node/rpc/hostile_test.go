@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"stormcell/actors/peerbook"
 	"stormcell/messages/lnrpc"
 )
 
@@ -150,4 +151,68 @@ func TestEstimateOfMoreThanThereIs(t *testing.T) {
 	}
 	_, err := l.EstimateFee(t.Context(), r)
 	require.Equal(t, codes.InvalidArgument, status.Code(err))
+}
+
+// awaitingPeers never connects.
+type awaitingPeers struct {
+	fakePeers
+	waiting chan struct{}
+}
+
+func (p *awaitingPeers) Connect(ctx context.Context, _ peerbook.Connect) error {
+	p.waiting <- struct{}{}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestConnectingTakesNothingFromOtherCalls: who may only connect to nodes, and chooses such as never answer, keeps nobody from
+// calling something else.
+func TestConnectingTakesNothingFromOtherCalls(t *testing.T) {
+	t.Parallel()
+	peers := &awaitingPeers{waiting: make(chan struct{}, maxCalls)}
+	l := newLightning(t, Node{Peers: peers, Channels: &fakeChannels{}})
+	conn := serve(t, l.server)
+	baked, err := l.server.macaroons.bake(0, []permission{writePeers})
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(metadata.AppendToOutgoingContext(t.Context(), "macaroon", hex.EncodeToString(baked)))
+	results := make(chan error, maxCalls)
+	for range maxCalls {
+		go func() {
+			_, err := lnrpc.NewLightningClient(conn).ConnectPeer(ctx, &lnrpc.ConnectPeerRequest{
+				Addr: &lnrpc.LightningAddress{Pubkey: peerbook.NodeKey(nodeOf(2)).String(), Host: "127.0.0.1:1"}, Timeout: 600,
+			})
+			results <- err
+		}()
+	}
+	for range maxCalls - maxWaiting {
+		err := <-results
+		require.Equal(t, codes.ResourceExhausted, status.Code(err), err)
+	}
+	for range maxWaiting {
+		<-peers.waiting
+	}
+	_, err = lnrpc.NewLightningClient(conn).ListChannels(withAdmin(t, l.server), &lnrpc.ListChannelsRequest{})
+	require.NoError(t, err)
+	stop()
+	for range maxWaiting {
+		require.Equal(t, codes.Canceled, status.Code(<-results))
+	}
+}
+
+// TestWhoLeavesDoesNotUnlock: a call that waits for its turn ends with its caller.
+func TestWhoLeavesDoesNotUnlock(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	conn := serve(t, s)
+	require.True(t, s.unlocking.take()) // somebody else's key is being made
+	ctx, leave := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		_, err := lnrpc.NewWalletUnlockerClient(conn).GenSeed(ctx, &lnrpc.GenSeedRequest{})
+		ended <- err
+	}()
+	require.Eventually(t, func() bool { return s.openCalls.Size() == 1 }, patience, time.Millisecond)
+	leave()
+	require.Equal(t, codes.Canceled, status.Code(<-ended))
+	require.Eventually(t, func() bool { return s.openCalls.Size() == 0 }, patience, time.Millisecond)
 }

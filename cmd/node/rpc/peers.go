@@ -16,6 +16,7 @@ import (
 	"stormcell/cmd/node/config"
 	"stormcell/messages/lnrpc"
 	"stormcell/peer/address"
+	"stormcell/peer/hub"
 )
 
 // maxConnectTimeout bounds what a client may let the dialer wait.
@@ -129,7 +130,8 @@ func refused(err error) error {
 	switch {
 	case errors.Is(err, durable.ErrStopping), errors.Is(err, durable.ErrRestarted), errors.Is(err, durable.ErrHalted):
 		code = codes.Unavailable
-	case errors.Is(err, durable.ErrBusy), errors.Is(err, durable.ErrOverloaded), errors.Is(err, peerbook.ErrFull):
+	case errors.Is(err, durable.ErrBusy), errors.Is(err, durable.ErrOverloaded), errors.Is(err, peerbook.ErrFull),
+		errors.Is(err, hub.ErrFull):
 		code = codes.ResourceExhausted
 	case errors.Is(err, context.Canceled):
 		code = codes.Canceled

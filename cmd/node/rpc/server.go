@@ -46,6 +46,7 @@ const (
 	maxStreamsPerClient = 1024
 	maxCalls            = 256
 	maxStreams          = 2048
+	maxWaiting          = 64  // of a method that waits for another node
 	maxOpenCalls        = 64  // that need no macaroon
 	maxOpenStreams      = 256 // likewise
 	maxRequestBytes     = 256 << 10
@@ -93,6 +94,7 @@ type Server struct {
 	macaroons *macaroons
 	// Calls with one answer that are under way, and with many; open ones need no macaroon.
 	calls, streams         slots
+	waiting                map[string]slots // of methods that wait for another node, which may take as long as it likes
 	openCalls, openStreams *crowd.Crowd
 	requestLimit           time.Duration
 
@@ -130,7 +132,10 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		o: o, log: o.Log, listener: listener, states: newStates(initial), macaroons: macaroons,
-		calls: newSlots(maxCalls), streams: newSlots(maxStreams), openCalls: crowd.New(maxOpenCalls),
+		calls: newSlots(maxCalls), streams: newSlots(maxStreams), waiting: map[string]slots{
+			lnrpc.Lightning_ConnectPeer_FullMethodName:     newSlots(maxWaiting),
+			lnrpc.Lightning_OpenChannelSync_FullMethodName: newSlots(maxWaiting),
+		}, openCalls: crowd.New(maxOpenCalls),
 		openStreams: crowd.New(maxOpenStreams), requestLimit: requestLimit, unlocking: newSlots(1),
 		methods: map[string]bool{},
 		answered: prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -41,8 +41,11 @@ func (s slots) await(ctx context.Context) error {
 
 func (s slots) free() { <-s }
 
-// slotsFor are those that a call with one answer, or with many, counts among.
-func (s *Server) slotsFor(many bool) slots {
+// slotsFor are those that a call with one answer, or with many, counts among. Who waits for other nodes waits beside the rest.
+func (s *Server) slotsFor(method string, many bool) slots {
+	if of, waits := s.waiting[method]; waits {
+		return of
+	}
 	if many {
 		return s.streams
 	}
