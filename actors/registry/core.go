@@ -74,6 +74,9 @@ func (c Core) Decide(s *State, m durable.Message, env durable.Env) durable.Outco
 	case Roster:
 		return answer(m, s.roster())
 	case Gone:
+		if s.gone == 0 { // a registry without a past does not stay awake for a page
+			return answer(m, GonePage{})
+		}
 		return durable.Outcome{Release: []durable.Effect{durable.Load{
 			Tag: m.Asker, Page: durable.Page{Prefix: gonePrefix, After: body.After, Limit: MaxPage},
 		}}}

@@ -264,3 +264,13 @@ func TestChannelsComeAndGo(t *testing.T) {
 	}
 	n.stop()
 }
+
+// TestNoneIsGone: a registry that was told nothing yet says so, though there is nobody to wait for a page from the disk.
+func TestNoneIsGone(t *testing.T) {
+	t.Parallel()
+	n := start(t, persistence.NewMemory())
+	gone, err := n.Gone(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, gone)
+	n.stop()
+}
