@@ -981,7 +981,9 @@ func (x *NodeInfo) GetTotalCapacity() int64 {
 type LightningNode struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	PubKey        string                 `protobuf:"bytes,2,opt,name=pub_key,json=pubKey,proto3" json:"pub_key,omitempty"`
+	Alias         string                 `protobuf:"bytes,3,opt,name=alias,proto3" json:"alias,omitempty"`
 	Addresses     []*NodeAddress         `protobuf:"bytes,4,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	Color         string                 `protobuf:"bytes,5,opt,name=color,proto3" json:"color,omitempty"`
 	Features      map[uint32]*Feature    `protobuf:"bytes,6,rep,name=features,proto3" json:"features,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1024,11 +1026,25 @@ func (x *LightningNode) GetPubKey() string {
 	return ""
 }
 
+func (x *LightningNode) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
+}
+
 func (x *LightningNode) GetAddresses() []*NodeAddress {
 	if x != nil {
 		return x.Addresses
 	}
 	return nil
+}
+
+func (x *LightningNode) GetColor() string {
+	if x != nil {
+		return x.Color
+	}
+	return ""
 }
 
 func (x *LightningNode) GetFeatures() map[uint32]*Feature {
@@ -1548,10 +1564,12 @@ const file_messages_lnrpc_lightning_proto_rawDesc = "" +
 	"\bNodeInfo\x12(\n" +
 	"\x04node\x18\x01 \x01(\v2\x14.lnrpc.LightningNodeR\x04node\x12!\n" +
 	"\fnum_channels\x18\x02 \x01(\rR\vnumChannels\x12%\n" +
-	"\x0etotal_capacity\x18\x03 \x01(\x03R\rtotalCapacity\"\xe7\x01\n" +
+	"\x0etotal_capacity\x18\x03 \x01(\x03R\rtotalCapacity\"\x93\x02\n" +
 	"\rLightningNode\x12\x17\n" +
-	"\apub_key\x18\x02 \x01(\tR\x06pubKey\x120\n" +
-	"\taddresses\x18\x04 \x03(\v2\x12.lnrpc.NodeAddressR\taddresses\x12>\n" +
+	"\apub_key\x18\x02 \x01(\tR\x06pubKey\x12\x14\n" +
+	"\x05alias\x18\x03 \x01(\tR\x05alias\x120\n" +
+	"\taddresses\x18\x04 \x03(\v2\x12.lnrpc.NodeAddressR\taddresses\x12\x14\n" +
+	"\x05color\x18\x05 \x01(\tR\x05color\x12>\n" +
 	"\bfeatures\x18\x06 \x03(\v2\".lnrpc.LightningNode.FeaturesEntryR\bfeatures\x1aK\n" +
 	"\rFeaturesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\rR\x03key\x12$\n" +

@@ -86,6 +86,7 @@ func TestGetNodeInfo(t *testing.T) {
 	info, err := l.GetNodeInfo(t.Context(), &lnrpc.NodeInfoRequest{PubKey: hex.EncodeToString(self[:])})
 	require.NoError(t, err)
 	require.Equal(t, hex.EncodeToString(self[:]), info.Node.PubKey)
+	require.Equal(t, []string{hex.EncodeToString(self[:])[:20], "#3399ff"}, []string{info.Node.Alias, info.Node.Color})
 	require.Equal(t, "10.0.0.1:9735", info.Node.Addresses[0].Addr)
 	require.Equal(t, "anchors-zero-fee-htlc-tx", info.Node.Features[23].Name)
 	require.Equal(t, uint32(1), info.NumChannels)

@@ -30,7 +30,9 @@ func (l *lightning) GetNodeInfo(ctx context.Context, r *lnrpc.NodeInfoRequest) (
 	if err != nil {
 		return nil, refused(err)
 	}
-	out := &lnrpc.NodeInfo{Node: &lnrpc.LightningNode{PubKey: self.String(), Features: features(n.Features)}}
+	out := &lnrpc.NodeInfo{Node: &lnrpc.LightningNode{
+		PubKey: self.String(), Alias: self.String()[:aliasLength], Color: color, Features: features(n.Features),
+	}}
 	if at, ok := n.reachable(); ok {
 		out.Node.Addresses = []*lnrpc.NodeAddress{{Network: "tcp", Addr: at.String()}}
 	}
