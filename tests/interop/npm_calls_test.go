@@ -3,6 +3,7 @@ package interop_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
@@ -20,6 +21,20 @@ func (w npmTwins) asksTheNode() {
 	w.ask(exceptions{
 		differs: []string{"build_tags"}, lacks: []string{"is_signrpc_enabled", "is_walletrpc_enabled"},
 	}, "getWalletVersion", nil)
+	w.each(exceptions{
+		differs: []string{"alias"}, own: []string{"features", "sockets"}, lacks: []string{"updated_at"},
+	}, "getNode", func(self *node.Lightning) args { return args{"public_key": self.Key, "is_omitting_channels": true} })
+	w.follow("subscribeToWalletStatus", all(nil), "ready").tells(exceptions{}, "ready", whatever)
+	ours, lnds := w.call(w.ours, "getMethods", nil), w.call(w.other, "getMethods", nil)
+	theirs := map[any]any{}
+	for _, m := range lnds["methods"].([]any) {
+		theirs[m.(map[string]any)["endpoint"]] = m
+	}
+	for _, m := range ours["methods"].([]any) {
+		if endpoint := m.(map[string]any)["endpoint"]; !strings.HasPrefix(endpoint.(string), "/stormcell.") {
+			require.Equal(w.t, theirs[endpoint], m)
+		}
+	}
 }
 
 func (w npmTwins) asksTheWallet() {
@@ -84,6 +99,8 @@ func (w npmTwins) opens() {
 	w.ask(npmChannelEnds.below("channels[]."), "getChannels", nil)
 	w.ask(exceptions{differs: []string{"channel_balance", "channel_balance_mtokens", "inbound", "inbound_mtokens"}},
 		"getChannelBalance", nil)
+	w.ask(exceptions{lacks: []string{"channels"}}, "getFeeRates", nil) // ours forward nothing
+	w.ask(exceptions{}, "getForwards", args{"limit": 5})
 	w.ask(exceptions{}, "getPendingChannels", nil)
 	w.ask(exceptions{}, "getClosedChannels", nil)
 	w.ask(npmNodes, "getWalletInfo", nil)
@@ -128,7 +145,9 @@ func (w npmTwins) isPaid() {
 	everyInvoice.tells(npmReceived, "invoice_updated", has("is_confirmed", true))
 	everyPayment.tells(npmPaid, "confirmed", whatever)
 	w.each(npmReceived, "getInvoice", id)
-	w.each(npmPaid.below("payment."), "getPayment", func(self *node.Lightning) args { return id(w.peerOf(self)) })
+	paid := func(self *node.Lightning) args { return id(w.peerOf(self)) }
+	w.each(npmPaid.below("payment."), "getPayment", paid)
+	w.follow("subscribeToPastPayment", paid, "confirmed", "failed").tells(npmPaid, "confirmed", whatever)
 
 	secrets := map[*node.Lightning][]byte{w.ours: random32(), w.other: random32()}
 	w.each(npmPaid, "payViaPaymentDetails", func(self *node.Lightning) args {
@@ -161,6 +180,41 @@ func (w npmTwins) turnsPages(self *node.Lightning, call, list string, want int) 
 		}
 	}
 	require.Len(w.t, ids, want, "%s: %s", self, call)
+}
+
+// failsToPay asks for payments that cannot be made, and for one that leaves the amount to the payer.
+func (w npmTwins) failsToPay() {
+	for _, tokens := range []int64{2 * int64(capacity), 0} {
+		ours, lnds := w.ask(npmAsked, "createInvoice", args{"tokens": tokens})
+		asked := map[*node.Lightning]map[string]any{w.ours: ours, w.other: lnds}
+		request := func(self *node.Lightning) args { return args{"request": asked[w.peerOf(self)]["request"]} }
+		for _, call := range []string{"payViaPaymentRequest", "pay"} {
+			w.refuse(call, request)
+		}
+		if tokens == 0 {
+			w.each(npmPaid, "pay", func(self *node.Lightning) args {
+				return args{"request": request(self)["request"], "tokens": 4321, "max_fee": 5, "max_paths": 2, "pathfinding_timeout": 10_000}
+			})
+		}
+	}
+	nobodys := hex.EncodeToString(random32())
+	w.refuse("payViaPaymentDetails", func(self *node.Lightning) args {
+		return args{"destination": w.peerOf(self).Key, "tokens": 777, "id": nobodys}
+	})
+	w.ask(npmFailed, "getFailedPayments", nil)
+}
+
+// deletes forgets payments.
+func (w npmTwins) deletes() {
+	w.each(exceptions{}, "deletePayment", func(self *node.Lightning) args {
+		return args{"id": w.call(self, "getPayments", args{"limit": 1})["payments"].([]any)[0].(map[string]any)["id"]}
+	})
+	for _, call := range []string{"deleteFailedPayments", "deletePayments"} {
+		w.ask(npmPayments, "getPayments", nil)
+		w.ask(exceptions{}, call, nil)
+	}
+	w.ask(exceptions{}, "getPayments", nil)
+	w.ask(exceptions{}, "getFailedPayments", nil)
 }
 
 // holds has each pay the other's hold invoices, of which one is settled and one canceled.
@@ -207,15 +261,38 @@ func (w npmTwins) signs() {
 // grants makes macaroons, and takes them back.
 func (w npmTwins) grants() {
 	w.ask(exceptions{differs: []string{"macaroon"}}, "grantAccess", args{"permissions": []string{"info:read"}})
-	w.ask(exceptions{differs: []string{"macaroon"}}, "grantAccess", args{"id": "7", "is_ok_to_create_invoices": true})
+	ours, lnds := w.ask(exceptions{differs: []string{"macaroon"}}, "grantAccess", args{
+		"id": "7", "permissions": []string{"invoices:read", "invoices:write"},
+	})
+	invoicers := map[*node.Lightning]map[string]any{w.ours: ours, w.other: lnds}
 	w.ask(exceptions{}, "getAccessIds", nil)
+	w.each(exceptions{}, "verifyAccess", func(self *node.Lightning) args {
+		return args{"macaroon": invoicers[self]["macaroon"], "permissions": []string{"invoices:write"}}
+	})
+	w.each(exceptions{}, "verifyAccess", func(self *node.Lightning) args {
+		return args{"macaroon": invoicers[self]["macaroon"], "permissions": []string{"info:write"}}
+	})
+	for call, args := range map[string]args{"createInvoice": {"tokens": 5}, "getIdentity": {}, "getChannels": {}} {
+		_, ours := w.npm.CallWith(invoicers[w.ours]["macaroon"].(string), w.ours, call, args)
+		_, lnds := w.npm.CallWith(invoicers[w.other]["macaroon"].(string), w.other, call, args)
+		if call == "createInvoice" {
+			require.Empty(w.t, slices.Concat(ours, lnds))
+			continue
+		}
+		w.refused(call, ours, lnds)
+	}
 	w.ask(exceptions{}, "revokeAccess", args{"id": "7"})
+	_, revoked := w.npm.CallWith(invoicers[w.ours]["macaroon"].(string), w.ours, "createInvoice", args{"tokens": 5})
+	_, lndRevoked := w.npm.CallWith(invoicers[w.other]["macaroon"].(string), w.other, "createInvoice", args{"tokens": 5})
+	w.refused("createInvoice", revoked, lndRevoked)
 	w.ask(exceptions{}, "getAccessIds", nil)
 }
 
+// nobody is an address whose key is not known.
+const nobody = "bcrt1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqdku202"
+
 // sends pays on the chain.
 func (w npmTwins) sends() {
-	const nobody = "bcrt1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqdku202"
 	heard := w.follow("subscribeToTransactions", all(nil), "chain_transaction")
 	w.ask(exceptions{differs: []string{"fee", "tokens_per_vbyte"}}, "getChainFeeEstimate", args{
 		"send_to": []args{{"address": nobody, "tokens": 20_000}},
@@ -289,4 +366,26 @@ func (w npmTwins) closes() {
 	}
 	w.ask(npmClosed.and(exceptions{lacks: []string{"is_partner_closed"}}).below("channels[]."), "getClosedChannels", nil)
 	w.ask(exceptions{}, "getPendingChannels", nil)
+}
+
+// sweeps sends all that the wallets have.
+func (w npmTwins) sweeps() {
+	w.ask(exceptions{differs: []string{"id", "tokens"}}, "sendToChainAddress", args{
+		"address": nobody, "is_send_all": true, "fee_tokens_per_vbyte": 2,
+	})
+	w.awaitWaiting(2)
+	w.chain.Mine(1)
+	for _, self := range w.both() {
+		within(w.t, "all is sent", func() bool { return w.call(self, "getChainBalance", nil)["chain_balance"] == 0.0 })
+	}
+	w.ask(exceptions{}, "getChainBalance", nil)
+	w.ask(exceptions{}, "getUtxos", nil)
+}
+
+// stops ends both. The client says that they do not end: it looks for words that its own gRPC does not say any more.
+func (w npmTwins) stops() {
+	w.refuse("stopDaemon", all(nil))
+	for _, self := range w.both() {
+		within(w.t, "the node ends", func() bool { return self.HasEnded() })
+	}
 }

@@ -83,6 +83,12 @@ func (w npmTwins) refuse(call string, args func(self *node.Lightning) args) {
 	w.t.Helper()
 	_, ours := w.npm.Call(w.ours, call, args(w.ours))
 	_, lnds := w.npm.Call(w.other, call, args(w.other))
+	w.refused(call, ours, lnds)
+}
+
+// refused holds our refusal against lnd's.
+func (w npmTwins) refused(call string, ours, lnds []any) {
+	w.t.Helper()
 	if assert.GreaterOrEqual(w.t, len(ours), 2, "%s: we do not refuse", call) &&
 		assert.GreaterOrEqual(w.t, len(lnds), 2, "%s: lnd does not refuse: %v", call, lnds) {
 		assert.Equal(w.t, lnds[:2], ours[:2], "%s: we say %v, lnd says %v", call, ours, lnds)
@@ -130,59 +136,69 @@ func all(args args) func(*node.Lightning) args {
 }
 
 // TestNpmClients runs npm's clients of lnd through what a program does with a node: with ours, and with lnd in the same state.
+// ln-service is made of lightning, so that one of them goes all the way.
 func TestNpmClients(t *testing.T) {
 	t.Parallel()
 	node.RequireNpm(t)
-	for _, client := range []string{"ln-service", "lightning"} {
-		t.Run(client, func(t *testing.T) {
-			t.Parallel()
-			p := newPair(t)
-			w := npmTwins{p, node.StartNpm(t, client, p.ours, p.other)}
-			w.asksTheNode()
-			w.asksTheWallet()
-			w.meets()
-			w.opens()
-			w.isPaid()
-			w.holds()
-			w.signs()
-			w.grants()
-			w.sends()
-			w.isRefused()
-			w.closes()
-			w.refuse("stopDaemon", all(nil))
-		})
-	}
+	p := newPair(t)
+	w := npmTwins{p, node.StartNpm(t, "ln-service", p.ours, p.other)}
+	w.asksTheNode()
+	w.asksTheWallet()
+	w.meets()
+	w.opens()
+	w.isPaid()
+	w.holds()
+	w.failsToPay()
+	w.deletes()
+	w.signs()
+	w.grants()
+	w.sends()
+	w.isRefused()
+
+	lightning := npmTwins{p, node.StartNpm(t, "lightning", p.ours, p.other)}
+	lightning.asksTheNode()
+	lightning.holds()
+	lightning.signs()
+
+	w.closes()
+	w.sweeps()
+	w.stops()
 }
 
-// TestNpmClientsCreate makes a wallet with npm's clients of lnd, and unlocks it after a restart: ours, and lnd's.
+// TestNpmClientsCreate makes a wallet with an npm client of lnd, and unlocks it after a restart: ours, and lnd's.
 func TestNpmClientsCreate(t *testing.T) {
 	t.Parallel()
 	node.RequireNpm(t)
 	chain := node.StartBtcd(t)
-	for _, client := range []string{"ln-service", "lightning"} {
-		t.Run(client, func(t *testing.T) {
-			t.Parallel()
-			chainless := node.LaunchStormcell(t, "--chain=neutrino", "--neutrino.connect="+chain.P2P)
-			p := &pair{t, chain, chainless, node.LaunchLnd(t, chain)}
-			w := npmTwins{p, node.StartNpm(t, client, p.ours, p.other)}
-			w.awaitStatus("is_absent")
-			ours, lnds := w.ask(exceptions{differs: []string{"seed"}}, "createSeed", nil)
-			seeds := map[*node.Lightning]any{w.ours: ours["seed"], w.other: lnds["seed"]}
-			w.refuse("createWallet", func(self *node.Lightning) args { return args{"seed": seeds[self], "password": "short"} })
-			w.each(exceptions{differs: []string{"macaroon"}}, "createWallet", func(self *node.Lightning) args {
-				return args{"seed": seeds[self], "password": "correct horse"}
-			})
-			w.awaitStatus("is_ready")
-			w.refuse("unlockWallet", all(args{"password": "correct horse"}))
-			for _, self := range w.both() {
-				self.Stop()
-				self.Relaunch()
-			}
-			w.awaitStatus("is_locked")
-			w.refuse("unlockWallet", all(args{"password": "battery staple"}))
-			w.ask(exceptions{}, "unlockWallet", args{"password": "correct horse"})
-			w.awaitStatus("is_ready")
-		})
+	ours := node.LaunchStormcell(t, "--chain=neutrino", "--neutrino.connect="+chain.P2P)
+	p := &pair{t, chain, ours, node.LaunchLnd(t, chain)}
+	w := npmTwins{p, node.StartNpm(t, "ln-service", p.ours, p.other)}
+	w.awaitStatus("is_absent")
+	seed, lndSeed := w.ask(exceptions{differs: []string{"seed"}}, "createSeed", nil)
+	seeds := map[*node.Lightning]any{w.ours: seed["seed"], w.other: lndSeed["seed"]}
+	w.refuse("createWallet", func(self *node.Lightning) args { return args{"seed": seeds[self], "password": "short"} })
+	w.each(exceptions{}, "createWallet", func(self *node.Lightning) args {
+		return args{"seed": seeds[self], "password": "correct horse"}
+	})
+	w.awaitStatus("is_ready")
+	w.refuse("unlockWallet", all(args{"password": "correct horse"}))
+	for _, self := range w.both() {
+		self.Stop()
+		self.Relaunch()
+	}
+	w.awaitStatus("is_locked")
+	_, locked := w.npm.CallWith(w.ours.Macaroon(), w.ours, "getWalletInfo", nil)
+	_, lndLocked := w.npm.CallWith(w.other.Macaroon(), w.other, "getWalletInfo", nil)
+	w.refused("getWalletInfo", locked, lndLocked)
+	w.refuse("unlockWallet", all(args{"password": "battery staple"}))
+	heard := w.follow("subscribeToWalletStatus", all(nil), "locked", "ready")
+	heard.tells(exceptions{}, "locked", whatever)
+	w.ask(exceptions{}, "unlockWallet", args{"password": "correct horse"})
+	heard.tells(exceptions{}, "ready", whatever)
+	w.awaitStatus("is_ready")
+	for _, self := range w.both() {
+		_, failed := w.npm.CallWith(self.Macaroon(), self, "getIdentity", nil)
+		require.Empty(t, failed, "%s does not know the macaroon that it made", self)
 	}
 }
 

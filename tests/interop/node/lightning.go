@@ -211,6 +211,9 @@ func (l *Lightning) Stop() {
 	l.interrupt(patience)
 }
 
+// HasEnded tells whether the node's process has ended.
+func (l *Lightning) HasEnded() bool { return !l.running() }
+
 // Terminate sends the node SIGTERM, as a supervisor does, once or more often in a row, and gives how it ended and how long that
 // took.
 func (l *Lightning) Terminate(times int) (*os.ProcessState, time.Duration) {

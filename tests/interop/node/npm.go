@@ -81,8 +81,8 @@ func StartNpm(t testing.TB, client string, nodes ...*Lightning) *Npm {
 		certificate, err := os.ReadFile(l.certificate)
 		require.NoError(t, err)
 		access[l.name] = map[string]string{"cert": base64.StdEncoding.EncodeToString(certificate), "socket": l.api}
-		if macaroon, err := os.ReadFile(l.macaroon); err == nil {
-			access[l.name]["macaroon"] = base64.StdEncoding.EncodeToString(macaroon)
+		if macaroon := l.Macaroon(); macaroon != "" {
+			access[l.name]["macaroon"] = macaroon
 		}
 	}
 	encoded, err := json.Marshal(access)
@@ -105,6 +105,21 @@ func StartNpm(t testing.TB, client string, nodes ...*Lightning) *Npm {
 func (n *Npm) Call(on *Lightning, call string, args map[string]any) (answer map[string]any, failed []any) {
 	n.t.Helper()
 	return n.exchange(map[string]any{"node": on.name, "call": call, "args": args})
+}
+
+// CallWith makes a call as Call does, with another macaroon, in base64.
+func (n *Npm) CallWith(macaroon string, on *Lightning, call string, args map[string]any) (answer map[string]any, failed []any) {
+	n.t.Helper()
+	return n.exchange(map[string]any{"node": on.name, "macaroon": macaroon, "call": call, "args": args})
+}
+
+// Macaroon is the admin macaroon in base64, empty while there is none.
+func (l *Lightning) Macaroon() string {
+	serialized, err := os.ReadFile(l.macaroon)
+	if err != nil {
+		return ""
+	}
+	return base64.StdEncoding.EncodeToString(serialized)
 }
 
 // Subscription is a stream of events.

@@ -2,6 +2,7 @@
 //
 //   {"node": "ours", "call": "getIdentity", "args": {}} -> {"answer": {...}} or {"error": [...]}
 //   {"node": "ours", "call": "subscribeToInvoices", "args": {}, "events": ["invoice_updated"]} -> {"answer": {"subscription": 0}}
+//   {"node": "ours", "macaroon": base64, "call": ...} makes the call with another macaroon
 //   {"next": 0} -> {"answer": {"event": "invoice_updated", "value": {...}}}, when there is one
 //
 // The first argument is the client's name. The second has the nodes: {"ours": {"cert": base64, "socket": "host:port"}, ...},
@@ -9,8 +10,9 @@
 import {createInterface} from 'node:readline';
 
 const {default: client} = await import(process.argv[2]);
+const nodes = JSON.parse(process.argv[3]);
 const lnds = {};
-for (const [name, access] of Object.entries(JSON.parse(process.argv[3]))) {
+for (const [name, access] of Object.entries(nodes)) {
   lnds[name] = client.unauthenticatedLndGrpc(access).lnd;
   if (access.macaroon) {
     Object.assign(lnds[name], client.authenticatedLndGrpc(access).lnd);
@@ -35,7 +37,10 @@ const answer = async request => {
   if (request.next !== undefined) {
     return next(subscriptions[request.next]);
   }
-  const result = client[request.call]({lnd: lnds[request.node], ...request.args});
+  const lnd = request.macaroon
+    ? client.authenticatedLndGrpc({...nodes[request.node], macaroon: request.macaroon}).lnd
+    : lnds[request.node];
+  const result = client[request.call]({lnd, ...request.args});
   return request.events ? subscribe(result, request.events) : (await result) ?? {};
 };
 
