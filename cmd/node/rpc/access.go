@@ -119,12 +119,23 @@ func (s *Server) authorize(ctx context.Context, method string) error {
 	return nil
 }
 
+// brief cuts what is said of a request that was large: many errors repeat what they are about.
+func brief(err error) error {
+	const most = 1000 // bytes
+	s := status.Convert(err)
+	if err == nil || len(s.Message()) <= most {
+		return err
+	}
+	return status.Error(s.Code(), strings.ToValidUTF8(s.Message()[:most], "")+" ...")
+}
+
 // finish logs a call, and turns a panic into an answer.
 func (s *Server) finish(method string, began time.Time, err *error) {
 	if r := recover(); r != nil {
 		s.log.Error("a call panicked", "method", method, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		*err = status.Error(codes.Internal, "internal error: the daemon's log says more")
 	}
+	*err = brief(*err)
 	name := "unknown" // what a caller makes up is no label: there would be no end of them
 	if s.methods[method] {
 		name = strings.TrimPrefix(method, "/")

@@ -85,7 +85,7 @@ func newREST(
 		runtime.WithMetadata(func(_ context.Context, request *http.Request) metadata.MD {
 			return metadata.Pairs(callerKey, request.RemoteAddr)
 		}),
-		runtime.WithRoutingErrorHandler(unservedREST),
+		runtime.WithRoutingErrorHandler(unservedREST), runtime.WithErrorHandler(refuseREST),
 	)
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		lnrpc.RegisterStateHandler, lnrpc.RegisterWalletUnlockerHandler, lnrpc.RegisterLightningHandler,
@@ -118,6 +118,16 @@ func unservedREST(
 		status.Errorf(codes.Unimplemented, "this node does not serve %s %s", r.Method, r.URL.Path))
 }
 
+// refuseREST answers with an error.
+func refuseREST(
+	ctx context.Context, mux *runtime.ServeMux, m runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error,
+) {
+	if context.Cause(r.Context()) == errTooMany { // whatever came of that
+		err = errTooMany
+	}
+	runtime.DefaultHTTPErrorHandler(ctx, mux, m, w, r, brief(err))
+}
+
 // bounded lets a bounded number of requests be translated at once, and reads little of those whose sender nobody knows. These
 // take nothing from those who have a macaroon.
 func bounded(translate http.Handler, macaroons *macaroons) http.Handler {
@@ -126,10 +136,10 @@ func bounded(translate http.Handler, macaroons *macaroons) http.Handler {
 		ctx := withCaller(r.Context(), r.RemoteAddr)
 		serialized, err := hex.DecodeString(r.Header.Get(macaroonHeader))
 		if err != nil || !macaroons.good(ctx, serialized) {
-			ctx, leave := context.WithCancel(ctx)
-			defer leave()
+			ctx, leave := context.WithCancelCause(ctx)
+			defer leave(nil)
 			s := strangers.Enter(hostOf(ctx), func() {
-				leave()
+				leave(errTooMany)
 				_ = http.NewResponseController(w).SetReadDeadline(time.Unix(0, 0)) // no more of its body is waited for
 			})
 			defer strangers.Exit(s)
