@@ -10,8 +10,8 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
-	"time"
 
+	"github.com/btcsuite/btcd/btcutil"
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/btcsuite/btcd/rpcclient"
 
@@ -33,6 +33,7 @@ type chain struct {
 	dir, address, password string
 	client                 *rpcclient.Client
 	blocks                 blocks
+	arrived                chan struct{} // has one when btcd has got a transaction since it was looked at last
 	failed                 chan error    // mining does not work any more
 	mined                  chan struct{} // closed when mining has ended
 	stopMining             context.CancelFunc
@@ -61,7 +62,7 @@ func (p *playground) startChain(ctx context.Context) error {
 	p.say("Starting btcd, with a chain of its own, in %s.", shorten(p.o.Dir))
 	c := &chain{
 		process: process{name: "btcd"}, dir: filepath.Join(p.o.Dir, "btcd"), password: rand.Text(),
-		blocks: blocks{path: filepath.Join(p.o.Dir, "blocks")}, failed: make(chan error, 1),
+		blocks: blocks{path: filepath.Join(p.o.Dir, "blocks")}, arrived: make(chan struct{}, 1), failed: make(chan error, 1),
 	}
 	if err := c.configure(); err != nil {
 		return err
@@ -137,12 +138,17 @@ func (c *chain) dial() error {
 		return err
 	}
 	client, err := rpcclient.New(&rpcclient.ConnConfig{
-		Host: c.address, User: btcdUser, Pass: c.password, Certificates: certificate, HTTPPostMode: true,
-	}, nil)
+		Host: c.address, User: btcdUser, Pass: c.password, Certificates: certificate, Endpoint: "ws", DisableAutoReconnect: true,
+	}, &rpcclient.NotificationHandlers{OnTxAccepted: func(*chainhash.Hash, btcutil.Amount) {
+		select {
+		case c.arrived <- struct{}{}:
+		default:
+		}
+	}})
 	if err != nil {
 		return err
 	}
-	if _, err := client.GetBlockCount(); err != nil {
+	if err := client.NotifyNewTransactions(false); err != nil {
 		client.Shutdown()
 		return err
 	}
@@ -161,12 +167,11 @@ func (c *chain) mine(count int64) error {
 // mineOnDemand mines whenever transactions wait, but not for those that do not get into a block.
 func (c *chain) mineOnDemand(ctx context.Context) error {
 	stuck := map[chainhash.Hash]bool{}
-	for tick := time.NewTicker(pollInterval); ; {
+	for {
 		select {
 		case <-ctx.Done():
-			tick.Stop()
 			return nil
-		case <-tick.C:
+		case <-c.arrived:
 		}
 		waiting, err := c.client.GetRawMempool()
 		if err != nil {
