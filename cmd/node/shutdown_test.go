@@ -75,6 +75,28 @@ func TestTerminateWhileUnlocking(t *testing.T) {
 	h.works(t)
 }
 
+// TestStopWithoutAWallet stops a daemon that has no wallet yet, and one whose wallet is locked.
+func TestStopWithoutAWallet(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	p := h.start(t)
+	h.ok(t, "", "stop")
+	code, said := p.wait(t)
+	require.Zero(t, code, said)
+
+	p = h.start(t)
+	h.create(t, p)
+	p.terminate(t)
+	p = h.start(t)
+	r := h.run(t, "", "getinfo")
+	require.Equal(t, 4, r.code, r.err)
+	r = h.run(t, "", "stop", "--macaroon="+filepath.Join(h.dir, "readonly.macaroon"))
+	require.Equal(t, 5, r.code, r.err)
+	h.ok(t, "", "stop")
+	code, said = p.wait(t)
+	require.Zero(t, code, said)
+}
+
 // TestTerminateWithoutAChain ends a daemon whose backend refuses connections, and one whose backend takes them and says nothing.
 func TestTerminateWithoutAChain(t *testing.T) {
 	t.Parallel()

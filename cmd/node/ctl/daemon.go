@@ -105,7 +105,7 @@ func stopCommand() *cobra.Command {
 		Use:     "stop",
 		GroupID: groupDaemon,
 		Short:   "Stop the daemon",
-		Long:    "Stop the daemon, and return when it has let go of its clients.",
+		Long:    "Stop the daemon, and return when it has let go of its clients. The wallet need\nnot be unlocked.",
 		Example: "  stormcell stop",
 		Args:    cobra.NoArgs,
 	}, func(ctx context.Context, c *client, p printer, _ []string) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -198,7 +199,11 @@ func (s statusPage) channels() {
 		return
 	}
 	var rows [][]string
+	var long []*debugrpc.ChannelStatus
 	for _, c := range channels.Channels {
+		if utf8.RuneCountInString(c.State) > stateWidth {
+			long = append(long, c)
+		}
 		rows = append(rows, []string{
 			c.Address, shortKey(c.Peer), plain(c.State, stateWidth), some(uint64(c.Htlcs)), grouped(int64(c.LocalMsat / 1000)),
 		})
@@ -207,6 +212,9 @@ func (s statusPage) channels() {
 	s.table([]column{
 		{name: "CHANNEL"}, {name: "PEER"}, {name: "STATE"}, {name: "HTLCS", right: true}, {name: "OURS, SAT", right: true},
 	}, rows)
+	for _, c := range long {
+		s.line("%s:\n    %s", c.Address, plain(c.State, reasonWidth))
+	}
 	s.more(int(channels.All), len(rows))
 }
 

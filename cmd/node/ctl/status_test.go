@@ -63,6 +63,7 @@ func TestStatusOfABusyNode(t *testing.T) {
 	f.channels[1].Trouble = "channel/1: actor is halted"
 	f.channels[2].Connected = false
 	f.channels[3].Trouble = "it was busy"
+	f.channels[4].Behind = true
 	f.actors.status.Actors = append(f.actors.status.Actors,
 		durable.ActorStatus{Address: "channel/1", State: "halted"},
 		durable.ActorStatus{Address: "channel/2", State: "ready", Mailbox: 900, Inbox: 800, Kept: 7, Parked: true})
@@ -84,7 +85,8 @@ func TestStatusOfABusyNode(t *testing.T) {
 		"shard/0202020202/2  restarted; failed once, last 60 min ago\n    gone",
 		"'stormcell debug retry ACTOR'",
 		"waiting for revocation", "does not answer: it was busy", "waiting for the peer to connect",
-		"waiting for HTLCs to end", "12,345,678",
+		"waiting for the peer to close: ...", "\nchannel/4:\n    waiting for the peer to close: we have lost state\n",
+		"12,345,678",
 		"\n0101010101  250,000.500 sat              2 of 3  3 s\n", "and 7 more",
 	} {
 		require.Contains(t, out, want)

@@ -71,6 +71,9 @@ func (s *Server) allow(ctx context.Context, method string) error {
 		}
 		return nil
 	default:
+		if method == lnrpc.Lightning_StopDaemon_FullMethodName { // needs no wallet
+			return s.authorize(ctx, method)
+		}
 		switch state {
 		case lnrpc.WalletState_NON_EXISTING:
 			return errNoWallet

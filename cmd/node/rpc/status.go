@@ -187,7 +187,7 @@ func inWords(c *channel.Info) string {
 		return haltedState
 	case c.Trouble != "":
 		return "does not answer: " + c.Trouble
-	case c.Behind:
+	case c.Behind && isZero(c.ClosedBy):
 		return "waiting for the peer to close: we have lost state"
 	case c.Withheld != "":
 		return "not closed by us, our state may be old: " + c.Withheld
