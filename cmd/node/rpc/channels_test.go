@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"encoding/hex"
+	"slices"
 	"testing"
 
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"stormcell/actors/channel"
 	pb "stormcell/messages/channel"
@@ -263,4 +265,30 @@ func TestClosedChannels(t *testing.T) {
 	require.Equal(t, []kind{local, remote}, kinds(&lnrpc.ClosedChannelsRequest{LocalForce: true, RemoteForce: true}))
 	require.Equal(t, []kind{canceled}, kinds(&lnrpc.ClosedChannelsRequest{FundingCanceled: true}))
 	require.Empty(t, kinds(&lnrpc.ClosedChannelsRequest{Breach: true}))
+}
+
+func TestGetChanInfo(t *testing.T) {
+	t.Parallel()
+	at := aChannel()
+	beginning := inPhase(pb.Phase_WAIT_CONFIRMED, func(c *channel.Info) { c.Scid = lnwire.ShortChannelID{} })
+	l := newLightning(t, Node{Channels: &fakeChannels{all: []channel.Info{beginning, at}}})
+	self, peer := nodeOf(1), nodeOf(2)
+	keys := []string{hex.EncodeToString(self[:]), hex.EncodeToString(peer[:])}
+	slices.Sort(keys)
+	for _, r := range []*lnrpc.ChanInfoRequest{{ChanId: at.Scid.ToUint64()}, {ChanPoint: at.Outpoint.String()}} {
+		edge, err := l.GetChanInfo(t.Context(), r)
+		require.NoError(t, err)
+		require.True(t, proto.Equal(&lnrpc.ChannelEdge{
+			ChannelId: at.Scid.ToUint64(), ChanPoint: at.Outpoint.String(), Node1Pub: keys[0], Node2Pub: keys[1], Capacity: 1_000_000,
+		}, edge), edge)
+	}
+	for r, want := range map[*lnrpc.ChanInfoRequest]codes.Code{
+		{}:                                       codes.InvalidArgument,
+		{ChanPoint: "ab:c"}:                      codes.InvalidArgument,
+		{ChanId: 1}:                              codes.NotFound,
+		{ChanPoint: beginning.Outpoint.String()}: codes.NotFound,
+	} {
+		_, err := l.GetChanInfo(t.Context(), r)
+		require.Equal(t, want, status.Code(err), r)
+	}
 }

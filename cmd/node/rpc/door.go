@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
@@ -43,7 +45,7 @@ type visitor struct {
 	stranger *crowd.Stranger
 
 	mu     sync.Mutex
-	friend bool
+	friend atomic.Bool
 	closed bool
 }
 
@@ -52,10 +54,10 @@ type visitor struct {
 func (v *visitor) befriend() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.friend || v.closed || !v.door.friends.take() {
+	if v.friend.Load() || v.closed || !v.door.friends.take() {
 		return
 	}
-	v.friend = true
+	v.friend.Store(true)
 	v.door.strangers.Exit(v.stranger)
 }
 
@@ -63,7 +65,7 @@ func (v *visitor) befriend() {
 func (v *visitor) Close() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.friend && !v.closed {
+	if v.friend.Load() && !v.closed {
 		v.door.friends.free()
 	}
 	v.closed = true
@@ -88,7 +90,26 @@ func (d doorCredentials) ServerHandshake(raw net.Conn) (net.Conn, credentials.Au
 	if err != nil {
 		return nil, nil, err
 	}
-	return conn, tlsOfVisitor{info.(credentials.TLSInfo), raw.(*visitor)}, nil
+	v := raw.(*visitor)
+	return &guarded{conn, v}, tlsOfVisitor{info.(credentials.TLSInfo), v}, nil
+}
+
+// guarded is a visitor's connection inside of TLS. gRPC begins every call that it reads of at once, a thousand on each connection:
+// of a stranger it reads a little at a time, and goes on when others have had their turn.
+type guarded struct {
+	net.Conn
+	visitor *visitor
+}
+
+const littleOfStrangers = 256 // bytes
+
+// Read implements net.Conn.
+func (g *guarded) Read(p []byte) (int, error) {
+	if !g.visitor.friend.Load() {
+		p = p[:min(len(p), littleOfStrangers)]
+		runtime.Gosched()
+	}
+	return g.Conn.Read(p)
 }
 
 // Clone implements credentials.TransportCredentials.

@@ -255,7 +255,7 @@ func TestAbuseOfConnections(t *testing.T) {
 			},
 		} {
 			t.Run(door+", "+name, func(t *testing.T) {
-				before := heap()
+				before, goroutines, most := heap(), runtime.NumGoroutine(), 0
 				var abused sync.WaitGroup
 				for range 2 {
 					f := framesTo(t, at)
@@ -268,7 +268,20 @@ func TestAbuseOfConnections(t *testing.T) {
 					})
 				}
 				require.NoError(t, call(), "meanwhile")
-				abused.Wait()
+				over := make(chan struct{})
+				go func() {
+					defer close(over)
+					abused.Wait()
+				}()
+				for tick, going := time.Tick(time.Millisecond), true; going; {
+					select {
+					case <-over:
+						going = false
+					case <-tick:
+						most = max(most, runtime.NumGoroutine()-goroutines)
+					}
+				}
+				require.Less(t, most, 1_000, "calls under way of two connections")
 				require.NoError(t, call())
 				require.Eventually(t, func() bool { return heap() < before+(3<<20) }, patience, 10*time.Millisecond)
 			})

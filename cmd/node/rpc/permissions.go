@@ -44,6 +44,7 @@ var needed = map[string][]permission{
 
 	lnrpc.Lightning_SubscribePeerEvents_FullMethodName: {readPeers},
 	lnrpc.Lightning_GetNodeInfo_FullMethodName:         {readInfo},
+	lnrpc.Lightning_GetChanInfo_FullMethodName:         {readInfo},
 	lnrpc.Lightning_SignMessage_FullMethodName:         {writeMessage},
 	lnrpc.Lightning_VerifyMessage_FullMethodName:       {readMessage},
 	lnrpc.Lightning_DebugLevel_FullMethodName:          {writeInfo},

@@ -22,7 +22,6 @@ var unservedBecause = map[string]string{
 	"/lnrpc.Lightning/DescribeGraph":           noGraph,
 	"/lnrpc.Lightning/GetNetworkInfo":          noGraph,
 	"/lnrpc.Lightning/GetNodeMetrics":          noGraph,
-	"/lnrpc.Lightning/GetChanInfo":             noGraph,
 	"/lnrpc.Lightning/SubscribeChannelGraph":   noGraph,
 	"/lnrpc.Lightning/QueryRoutes":             noGraph + ": it pays to nodes that it has channels with",
 	"/routerrpc.Router/EstimateRouteFee":       noGraph + ": it pays to nodes that it has channels with",
