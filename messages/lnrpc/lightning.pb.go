@@ -978,6 +978,137 @@ func (x *NodeInfo) GetTotalCapacity() int64 {
 	return 0
 }
 
+// ChanInfoRequest names a channel by its short channel id or by its funding output, as txid:index.
+type ChanInfoRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ChanId        uint64                 `protobuf:"varint,1,opt,name=chan_id,json=chanId,proto3" json:"chan_id,omitempty"`
+	ChanPoint     string                 `protobuf:"bytes,2,opt,name=chan_point,json=chanPoint,proto3" json:"chan_point,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChanInfoRequest) Reset() {
+	*x = ChanInfoRequest{}
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChanInfoRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChanInfoRequest) ProtoMessage() {}
+
+func (x *ChanInfoRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChanInfoRequest.ProtoReflect.Descriptor instead.
+func (*ChanInfoRequest) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ChanInfoRequest) GetChanId() uint64 {
+	if x != nil {
+		return x.ChanId
+	}
+	return 0
+}
+
+func (x *ChanInfoRequest) GetChanPoint() string {
+	if x != nil {
+		return x.ChanPoint
+	}
+	return ""
+}
+
+// ChannelEdge is a channel as it is announced. node1 has the lesser key.
+type ChannelEdge struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ChannelId uint64                 `protobuf:"varint,1,opt,name=channel_id,json=channelId,proto3" json:"channel_id,omitempty"`
+	ChanPoint string                 `protobuf:"bytes,2,opt,name=chan_point,json=chanPoint,proto3" json:"chan_point,omitempty"`
+	Node1Pub  string                 `protobuf:"bytes,4,opt,name=node1_pub,json=node1Pub,proto3" json:"node1_pub,omitempty"`
+	Node2Pub  string                 `protobuf:"bytes,5,opt,name=node2_pub,json=node2Pub,proto3" json:"node2_pub,omitempty"`
+	// capacity is in satoshis.
+	Capacity      int64 `protobuf:"varint,6,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChannelEdge) Reset() {
+	*x = ChannelEdge{}
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChannelEdge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChannelEdge) ProtoMessage() {}
+
+func (x *ChannelEdge) ProtoReflect() protoreflect.Message {
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChannelEdge.ProtoReflect.Descriptor instead.
+func (*ChannelEdge) Descriptor() ([]byte, []int) {
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ChannelEdge) GetChannelId() uint64 {
+	if x != nil {
+		return x.ChannelId
+	}
+	return 0
+}
+
+func (x *ChannelEdge) GetChanPoint() string {
+	if x != nil {
+		return x.ChanPoint
+	}
+	return ""
+}
+
+func (x *ChannelEdge) GetNode1Pub() string {
+	if x != nil {
+		return x.Node1Pub
+	}
+	return ""
+}
+
+func (x *ChannelEdge) GetNode2Pub() string {
+	if x != nil {
+		return x.Node2Pub
+	}
+	return ""
+}
+
+func (x *ChannelEdge) GetCapacity() int64 {
+	if x != nil {
+		return x.Capacity
+	}
+	return 0
+}
+
 type LightningNode struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	PubKey        string                 `protobuf:"bytes,2,opt,name=pub_key,json=pubKey,proto3" json:"pub_key,omitempty"`
@@ -991,7 +1122,7 @@ type LightningNode struct {
 
 func (x *LightningNode) Reset() {
 	*x = LightningNode{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[15]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1003,7 +1134,7 @@ func (x *LightningNode) String() string {
 func (*LightningNode) ProtoMessage() {}
 
 func (x *LightningNode) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[15]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1016,7 +1147,7 @@ func (x *LightningNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LightningNode.ProtoReflect.Descriptor instead.
 func (*LightningNode) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{15}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LightningNode) GetPubKey() string {
@@ -1066,7 +1197,7 @@ type NodeAddress struct {
 
 func (x *NodeAddress) Reset() {
 	*x = NodeAddress{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[16]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1078,7 +1209,7 @@ func (x *NodeAddress) String() string {
 func (*NodeAddress) ProtoMessage() {}
 
 func (x *NodeAddress) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[16]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1091,7 +1222,7 @@ func (x *NodeAddress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeAddress.ProtoReflect.Descriptor instead.
 func (*NodeAddress) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{16}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *NodeAddress) GetNetwork() string {
@@ -1119,7 +1250,7 @@ type SignMessageRequest struct {
 
 func (x *SignMessageRequest) Reset() {
 	*x = SignMessageRequest{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[17]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +1262,7 @@ func (x *SignMessageRequest) String() string {
 func (*SignMessageRequest) ProtoMessage() {}
 
 func (x *SignMessageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[17]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +1275,7 @@ func (x *SignMessageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignMessageRequest.ProtoReflect.Descriptor instead.
 func (*SignMessageRequest) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{17}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SignMessageRequest) GetMsg() []byte {
@@ -1171,7 +1302,7 @@ type SignMessageResponse struct {
 
 func (x *SignMessageResponse) Reset() {
 	*x = SignMessageResponse{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[18]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1314,7 @@ func (x *SignMessageResponse) String() string {
 func (*SignMessageResponse) ProtoMessage() {}
 
 func (x *SignMessageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[18]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1196,7 +1327,7 @@ func (x *SignMessageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignMessageResponse.ProtoReflect.Descriptor instead.
 func (*SignMessageResponse) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{18}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SignMessageResponse) GetSignature() string {
@@ -1216,7 +1347,7 @@ type VerifyMessageRequest struct {
 
 func (x *VerifyMessageRequest) Reset() {
 	*x = VerifyMessageRequest{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[19]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +1359,7 @@ func (x *VerifyMessageRequest) String() string {
 func (*VerifyMessageRequest) ProtoMessage() {}
 
 func (x *VerifyMessageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[19]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +1372,7 @@ func (x *VerifyMessageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyMessageRequest.ProtoReflect.Descriptor instead.
 func (*VerifyMessageRequest) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{19}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *VerifyMessageRequest) GetMsg() []byte {
@@ -1270,7 +1401,7 @@ type VerifyMessageResponse struct {
 
 func (x *VerifyMessageResponse) Reset() {
 	*x = VerifyMessageResponse{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[20]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1282,7 +1413,7 @@ func (x *VerifyMessageResponse) String() string {
 func (*VerifyMessageResponse) ProtoMessage() {}
 
 func (x *VerifyMessageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[20]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1295,7 +1426,7 @@ func (x *VerifyMessageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyMessageResponse.ProtoReflect.Descriptor instead.
 func (*VerifyMessageResponse) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{20}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *VerifyMessageResponse) GetValid() bool {
@@ -1324,7 +1455,7 @@ type DebugLevelRequest struct {
 
 func (x *DebugLevelRequest) Reset() {
 	*x = DebugLevelRequest{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[21]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1336,7 +1467,7 @@ func (x *DebugLevelRequest) String() string {
 func (*DebugLevelRequest) ProtoMessage() {}
 
 func (x *DebugLevelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[21]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1349,7 +1480,7 @@ func (x *DebugLevelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DebugLevelRequest.ProtoReflect.Descriptor instead.
 func (*DebugLevelRequest) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{21}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DebugLevelRequest) GetShow() bool {
@@ -1376,7 +1507,7 @@ type DebugLevelResponse struct {
 
 func (x *DebugLevelResponse) Reset() {
 	*x = DebugLevelResponse{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[22]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1388,7 +1519,7 @@ func (x *DebugLevelResponse) String() string {
 func (*DebugLevelResponse) ProtoMessage() {}
 
 func (x *DebugLevelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[22]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1401,7 +1532,7 @@ func (x *DebugLevelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DebugLevelResponse.ProtoReflect.Descriptor instead.
 func (*DebugLevelResponse) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{22}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DebugLevelResponse) GetSubSystems() string {
@@ -1419,7 +1550,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[23]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1431,7 +1562,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[23]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1444,7 +1575,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{23}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{25}
 }
 
 type StopResponse struct {
@@ -1457,7 +1588,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[24]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1469,7 +1600,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_messages_lnrpc_lightning_proto_msgTypes[24]
+	mi := &file_messages_lnrpc_lightning_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1482,7 +1613,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{24}
+	return file_messages_lnrpc_lightning_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StopResponse) GetStatus() string {
@@ -1564,7 +1695,19 @@ const file_messages_lnrpc_lightning_proto_rawDesc = "" +
 	"\bNodeInfo\x12(\n" +
 	"\x04node\x18\x01 \x01(\v2\x14.lnrpc.LightningNodeR\x04node\x12!\n" +
 	"\fnum_channels\x18\x02 \x01(\rR\vnumChannels\x12%\n" +
-	"\x0etotal_capacity\x18\x03 \x01(\x03R\rtotalCapacity\"\x93\x02\n" +
+	"\x0etotal_capacity\x18\x03 \x01(\x03R\rtotalCapacity\"I\n" +
+	"\x0fChanInfoRequest\x12\x17\n" +
+	"\achan_id\x18\x01 \x01(\x04R\x06chanId\x12\x1d\n" +
+	"\n" +
+	"chan_point\x18\x02 \x01(\tR\tchanPoint\"\xa1\x01\n" +
+	"\vChannelEdge\x12\x1d\n" +
+	"\n" +
+	"channel_id\x18\x01 \x01(\x04R\tchannelId\x12\x1d\n" +
+	"\n" +
+	"chan_point\x18\x02 \x01(\tR\tchanPoint\x12\x1b\n" +
+	"\tnode1_pub\x18\x04 \x01(\tR\bnode1Pub\x12\x1b\n" +
+	"\tnode2_pub\x18\x05 \x01(\tR\bnode2Pub\x12\x1a\n" +
+	"\bcapacity\x18\x06 \x01(\x03R\bcapacity\"\x93\x02\n" +
 	"\rLightningNode\x12\x17\n" +
 	"\apub_key\x18\x02 \x01(\tR\x06pubKey\x12\x14\n" +
 	"\x05alias\x18\x03 \x01(\tR\x05alias\x120\n" +
@@ -1598,14 +1741,15 @@ const file_messages_lnrpc_lightning_proto_rawDesc = "" +
 	"subSystems\"\r\n" +
 	"\vStopRequest\"&\n" +
 	"\fStopResponse\x12\x16\n" +
-	"\x06status\x18\x01 \x01(\tR\x06status2\xc6\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status2\x81\x17\n" +
 	"\tLightning\x128\n" +
 	"\aGetInfo\x12\x15.lnrpc.GetInfoRequest\x1a\x16.lnrpc.GetInfoResponse\x12D\n" +
 	"\vConnectPeer\x12\x19.lnrpc.ConnectPeerRequest\x1a\x1a.lnrpc.ConnectPeerResponse\x12M\n" +
 	"\x0eDisconnectPeer\x12\x1c.lnrpc.DisconnectPeerRequest\x1a\x1d.lnrpc.DisconnectPeerResponse\x12>\n" +
 	"\tListPeers\x12\x17.lnrpc.ListPeersRequest\x1a\x18.lnrpc.ListPeersResponse\x12G\n" +
 	"\x13SubscribePeerEvents\x12\x1c.lnrpc.PeerEventSubscription\x1a\x10.lnrpc.PeerEvent0\x01\x126\n" +
-	"\vGetNodeInfo\x12\x16.lnrpc.NodeInfoRequest\x1a\x0f.lnrpc.NodeInfo\x12D\n" +
+	"\vGetNodeInfo\x12\x16.lnrpc.NodeInfoRequest\x1a\x0f.lnrpc.NodeInfo\x129\n" +
+	"\vGetChanInfo\x12\x16.lnrpc.ChanInfoRequest\x1a\x12.lnrpc.ChannelEdge\x12D\n" +
 	"\vSignMessage\x12\x19.lnrpc.SignMessageRequest\x1a\x1a.lnrpc.SignMessageResponse\x12J\n" +
 	"\rVerifyMessage\x12\x1b.lnrpc.VerifyMessageRequest\x1a\x1c.lnrpc.VerifyMessageResponse\x12A\n" +
 	"\n" +
@@ -1658,7 +1802,7 @@ func file_messages_lnrpc_lightning_proto_rawDescGZIP() []byte {
 }
 
 var file_messages_lnrpc_lightning_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_messages_lnrpc_lightning_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_messages_lnrpc_lightning_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_messages_lnrpc_lightning_proto_goTypes = []any{
 	(PeerEvent_EventType)(0),          // 0: lnrpc.PeerEvent.EventType
 	(*GetInfoRequest)(nil),            // 1: lnrpc.GetInfoRequest
@@ -1676,172 +1820,176 @@ var file_messages_lnrpc_lightning_proto_goTypes = []any{
 	(*PeerEvent)(nil),                 // 13: lnrpc.PeerEvent
 	(*NodeInfoRequest)(nil),           // 14: lnrpc.NodeInfoRequest
 	(*NodeInfo)(nil),                  // 15: lnrpc.NodeInfo
-	(*LightningNode)(nil),             // 16: lnrpc.LightningNode
-	(*NodeAddress)(nil),               // 17: lnrpc.NodeAddress
-	(*SignMessageRequest)(nil),        // 18: lnrpc.SignMessageRequest
-	(*SignMessageResponse)(nil),       // 19: lnrpc.SignMessageResponse
-	(*VerifyMessageRequest)(nil),      // 20: lnrpc.VerifyMessageRequest
-	(*VerifyMessageResponse)(nil),     // 21: lnrpc.VerifyMessageResponse
-	(*DebugLevelRequest)(nil),         // 22: lnrpc.DebugLevelRequest
-	(*DebugLevelResponse)(nil),        // 23: lnrpc.DebugLevelResponse
-	(*StopRequest)(nil),               // 24: lnrpc.StopRequest
-	(*StopResponse)(nil),              // 25: lnrpc.StopResponse
-	nil,                               // 26: lnrpc.GetInfoResponse.FeaturesEntry
-	nil,                               // 27: lnrpc.Peer.FeaturesEntry
-	nil,                               // 28: lnrpc.LightningNode.FeaturesEntry
-	(*Feature)(nil),                   // 29: lnrpc.Feature
-	(*BakeMacaroonRequest)(nil),       // 30: lnrpc.BakeMacaroonRequest
-	(*ListMacaroonIDsRequest)(nil),    // 31: lnrpc.ListMacaroonIDsRequest
-	(*DeleteMacaroonIDRequest)(nil),   // 32: lnrpc.DeleteMacaroonIDRequest
-	(*ListPermissionsRequest)(nil),    // 33: lnrpc.ListPermissionsRequest
-	(*CheckMacPermRequest)(nil),       // 34: lnrpc.CheckMacPermRequest
-	(*NewAddressRequest)(nil),         // 35: lnrpc.NewAddressRequest
-	(*WalletBalanceRequest)(nil),      // 36: lnrpc.WalletBalanceRequest
-	(*ListUnspentRequest)(nil),        // 37: lnrpc.ListUnspentRequest
-	(*SendCoinsRequest)(nil),          // 38: lnrpc.SendCoinsRequest
-	(*GetTransactionsRequest)(nil),    // 39: lnrpc.GetTransactionsRequest
-	(*EstimateFeeRequest)(nil),        // 40: lnrpc.EstimateFeeRequest
-	(*OpenChannelRequest)(nil),        // 41: lnrpc.OpenChannelRequest
-	(*ListChannelsRequest)(nil),       // 42: lnrpc.ListChannelsRequest
-	(*PendingChannelsRequest)(nil),    // 43: lnrpc.PendingChannelsRequest
-	(*ClosedChannelsRequest)(nil),     // 44: lnrpc.ClosedChannelsRequest
-	(*ChannelBalanceRequest)(nil),     // 45: lnrpc.ChannelBalanceRequest
-	(*CloseChannelRequest)(nil),       // 46: lnrpc.CloseChannelRequest
-	(*ChannelEventSubscription)(nil),  // 47: lnrpc.ChannelEventSubscription
-	(*FeeReportRequest)(nil),          // 48: lnrpc.FeeReportRequest
-	(*ForwardingHistoryRequest)(nil),  // 49: lnrpc.ForwardingHistoryRequest
-	(*Invoice)(nil),                   // 50: lnrpc.Invoice
-	(*PaymentHash)(nil),               // 51: lnrpc.PaymentHash
-	(*ListInvoiceRequest)(nil),        // 52: lnrpc.ListInvoiceRequest
-	(*InvoiceSubscription)(nil),       // 53: lnrpc.InvoiceSubscription
-	(*PayReqString)(nil),              // 54: lnrpc.PayReqString
-	(*ListPaymentsRequest)(nil),       // 55: lnrpc.ListPaymentsRequest
-	(*DeletePaymentRequest)(nil),      // 56: lnrpc.DeletePaymentRequest
-	(*DeleteAllPaymentsRequest)(nil),  // 57: lnrpc.DeleteAllPaymentsRequest
-	(*BakeMacaroonResponse)(nil),      // 58: lnrpc.BakeMacaroonResponse
-	(*ListMacaroonIDsResponse)(nil),   // 59: lnrpc.ListMacaroonIDsResponse
-	(*DeleteMacaroonIDResponse)(nil),  // 60: lnrpc.DeleteMacaroonIDResponse
-	(*ListPermissionsResponse)(nil),   // 61: lnrpc.ListPermissionsResponse
-	(*CheckMacPermResponse)(nil),      // 62: lnrpc.CheckMacPermResponse
-	(*NewAddressResponse)(nil),        // 63: lnrpc.NewAddressResponse
-	(*WalletBalanceResponse)(nil),     // 64: lnrpc.WalletBalanceResponse
-	(*ListUnspentResponse)(nil),       // 65: lnrpc.ListUnspentResponse
-	(*SendCoinsResponse)(nil),         // 66: lnrpc.SendCoinsResponse
-	(*TransactionDetails)(nil),        // 67: lnrpc.TransactionDetails
-	(*Transaction)(nil),               // 68: lnrpc.Transaction
-	(*EstimateFeeResponse)(nil),       // 69: lnrpc.EstimateFeeResponse
-	(*OpenStatusUpdate)(nil),          // 70: lnrpc.OpenStatusUpdate
-	(*ChannelPoint)(nil),              // 71: lnrpc.ChannelPoint
-	(*ListChannelsResponse)(nil),      // 72: lnrpc.ListChannelsResponse
-	(*PendingChannelsResponse)(nil),   // 73: lnrpc.PendingChannelsResponse
-	(*ClosedChannelsResponse)(nil),    // 74: lnrpc.ClosedChannelsResponse
-	(*ChannelBalanceResponse)(nil),    // 75: lnrpc.ChannelBalanceResponse
-	(*CloseStatusUpdate)(nil),         // 76: lnrpc.CloseStatusUpdate
-	(*ChannelEventUpdate)(nil),        // 77: lnrpc.ChannelEventUpdate
-	(*FeeReportResponse)(nil),         // 78: lnrpc.FeeReportResponse
-	(*ForwardingHistoryResponse)(nil), // 79: lnrpc.ForwardingHistoryResponse
-	(*AddInvoiceResponse)(nil),        // 80: lnrpc.AddInvoiceResponse
-	(*ListInvoiceResponse)(nil),       // 81: lnrpc.ListInvoiceResponse
-	(*PayReq)(nil),                    // 82: lnrpc.PayReq
-	(*ListPaymentsResponse)(nil),      // 83: lnrpc.ListPaymentsResponse
-	(*DeletePaymentResponse)(nil),     // 84: lnrpc.DeletePaymentResponse
-	(*DeleteAllPaymentsResponse)(nil), // 85: lnrpc.DeleteAllPaymentsResponse
+	(*ChanInfoRequest)(nil),           // 16: lnrpc.ChanInfoRequest
+	(*ChannelEdge)(nil),               // 17: lnrpc.ChannelEdge
+	(*LightningNode)(nil),             // 18: lnrpc.LightningNode
+	(*NodeAddress)(nil),               // 19: lnrpc.NodeAddress
+	(*SignMessageRequest)(nil),        // 20: lnrpc.SignMessageRequest
+	(*SignMessageResponse)(nil),       // 21: lnrpc.SignMessageResponse
+	(*VerifyMessageRequest)(nil),      // 22: lnrpc.VerifyMessageRequest
+	(*VerifyMessageResponse)(nil),     // 23: lnrpc.VerifyMessageResponse
+	(*DebugLevelRequest)(nil),         // 24: lnrpc.DebugLevelRequest
+	(*DebugLevelResponse)(nil),        // 25: lnrpc.DebugLevelResponse
+	(*StopRequest)(nil),               // 26: lnrpc.StopRequest
+	(*StopResponse)(nil),              // 27: lnrpc.StopResponse
+	nil,                               // 28: lnrpc.GetInfoResponse.FeaturesEntry
+	nil,                               // 29: lnrpc.Peer.FeaturesEntry
+	nil,                               // 30: lnrpc.LightningNode.FeaturesEntry
+	(*Feature)(nil),                   // 31: lnrpc.Feature
+	(*BakeMacaroonRequest)(nil),       // 32: lnrpc.BakeMacaroonRequest
+	(*ListMacaroonIDsRequest)(nil),    // 33: lnrpc.ListMacaroonIDsRequest
+	(*DeleteMacaroonIDRequest)(nil),   // 34: lnrpc.DeleteMacaroonIDRequest
+	(*ListPermissionsRequest)(nil),    // 35: lnrpc.ListPermissionsRequest
+	(*CheckMacPermRequest)(nil),       // 36: lnrpc.CheckMacPermRequest
+	(*NewAddressRequest)(nil),         // 37: lnrpc.NewAddressRequest
+	(*WalletBalanceRequest)(nil),      // 38: lnrpc.WalletBalanceRequest
+	(*ListUnspentRequest)(nil),        // 39: lnrpc.ListUnspentRequest
+	(*SendCoinsRequest)(nil),          // 40: lnrpc.SendCoinsRequest
+	(*GetTransactionsRequest)(nil),    // 41: lnrpc.GetTransactionsRequest
+	(*EstimateFeeRequest)(nil),        // 42: lnrpc.EstimateFeeRequest
+	(*OpenChannelRequest)(nil),        // 43: lnrpc.OpenChannelRequest
+	(*ListChannelsRequest)(nil),       // 44: lnrpc.ListChannelsRequest
+	(*PendingChannelsRequest)(nil),    // 45: lnrpc.PendingChannelsRequest
+	(*ClosedChannelsRequest)(nil),     // 46: lnrpc.ClosedChannelsRequest
+	(*ChannelBalanceRequest)(nil),     // 47: lnrpc.ChannelBalanceRequest
+	(*CloseChannelRequest)(nil),       // 48: lnrpc.CloseChannelRequest
+	(*ChannelEventSubscription)(nil),  // 49: lnrpc.ChannelEventSubscription
+	(*FeeReportRequest)(nil),          // 50: lnrpc.FeeReportRequest
+	(*ForwardingHistoryRequest)(nil),  // 51: lnrpc.ForwardingHistoryRequest
+	(*Invoice)(nil),                   // 52: lnrpc.Invoice
+	(*PaymentHash)(nil),               // 53: lnrpc.PaymentHash
+	(*ListInvoiceRequest)(nil),        // 54: lnrpc.ListInvoiceRequest
+	(*InvoiceSubscription)(nil),       // 55: lnrpc.InvoiceSubscription
+	(*PayReqString)(nil),              // 56: lnrpc.PayReqString
+	(*ListPaymentsRequest)(nil),       // 57: lnrpc.ListPaymentsRequest
+	(*DeletePaymentRequest)(nil),      // 58: lnrpc.DeletePaymentRequest
+	(*DeleteAllPaymentsRequest)(nil),  // 59: lnrpc.DeleteAllPaymentsRequest
+	(*BakeMacaroonResponse)(nil),      // 60: lnrpc.BakeMacaroonResponse
+	(*ListMacaroonIDsResponse)(nil),   // 61: lnrpc.ListMacaroonIDsResponse
+	(*DeleteMacaroonIDResponse)(nil),  // 62: lnrpc.DeleteMacaroonIDResponse
+	(*ListPermissionsResponse)(nil),   // 63: lnrpc.ListPermissionsResponse
+	(*CheckMacPermResponse)(nil),      // 64: lnrpc.CheckMacPermResponse
+	(*NewAddressResponse)(nil),        // 65: lnrpc.NewAddressResponse
+	(*WalletBalanceResponse)(nil),     // 66: lnrpc.WalletBalanceResponse
+	(*ListUnspentResponse)(nil),       // 67: lnrpc.ListUnspentResponse
+	(*SendCoinsResponse)(nil),         // 68: lnrpc.SendCoinsResponse
+	(*TransactionDetails)(nil),        // 69: lnrpc.TransactionDetails
+	(*Transaction)(nil),               // 70: lnrpc.Transaction
+	(*EstimateFeeResponse)(nil),       // 71: lnrpc.EstimateFeeResponse
+	(*OpenStatusUpdate)(nil),          // 72: lnrpc.OpenStatusUpdate
+	(*ChannelPoint)(nil),              // 73: lnrpc.ChannelPoint
+	(*ListChannelsResponse)(nil),      // 74: lnrpc.ListChannelsResponse
+	(*PendingChannelsResponse)(nil),   // 75: lnrpc.PendingChannelsResponse
+	(*ClosedChannelsResponse)(nil),    // 76: lnrpc.ClosedChannelsResponse
+	(*ChannelBalanceResponse)(nil),    // 77: lnrpc.ChannelBalanceResponse
+	(*CloseStatusUpdate)(nil),         // 78: lnrpc.CloseStatusUpdate
+	(*ChannelEventUpdate)(nil),        // 79: lnrpc.ChannelEventUpdate
+	(*FeeReportResponse)(nil),         // 80: lnrpc.FeeReportResponse
+	(*ForwardingHistoryResponse)(nil), // 81: lnrpc.ForwardingHistoryResponse
+	(*AddInvoiceResponse)(nil),        // 82: lnrpc.AddInvoiceResponse
+	(*ListInvoiceResponse)(nil),       // 83: lnrpc.ListInvoiceResponse
+	(*PayReq)(nil),                    // 84: lnrpc.PayReq
+	(*ListPaymentsResponse)(nil),      // 85: lnrpc.ListPaymentsResponse
+	(*DeletePaymentResponse)(nil),     // 86: lnrpc.DeletePaymentResponse
+	(*DeleteAllPaymentsResponse)(nil), // 87: lnrpc.DeleteAllPaymentsResponse
 }
 var file_messages_lnrpc_lightning_proto_depIdxs = []int32{
 	3,  // 0: lnrpc.GetInfoResponse.chains:type_name -> lnrpc.Chain
-	26, // 1: lnrpc.GetInfoResponse.features:type_name -> lnrpc.GetInfoResponse.FeaturesEntry
+	28, // 1: lnrpc.GetInfoResponse.features:type_name -> lnrpc.GetInfoResponse.FeaturesEntry
 	4,  // 2: lnrpc.ConnectPeerRequest.addr:type_name -> lnrpc.LightningAddress
 	11, // 3: lnrpc.ListPeersResponse.peers:type_name -> lnrpc.Peer
-	27, // 4: lnrpc.Peer.features:type_name -> lnrpc.Peer.FeaturesEntry
+	29, // 4: lnrpc.Peer.features:type_name -> lnrpc.Peer.FeaturesEntry
 	0,  // 5: lnrpc.PeerEvent.type:type_name -> lnrpc.PeerEvent.EventType
-	16, // 6: lnrpc.NodeInfo.node:type_name -> lnrpc.LightningNode
-	17, // 7: lnrpc.LightningNode.addresses:type_name -> lnrpc.NodeAddress
-	28, // 8: lnrpc.LightningNode.features:type_name -> lnrpc.LightningNode.FeaturesEntry
-	29, // 9: lnrpc.GetInfoResponse.FeaturesEntry.value:type_name -> lnrpc.Feature
-	29, // 10: lnrpc.Peer.FeaturesEntry.value:type_name -> lnrpc.Feature
-	29, // 11: lnrpc.LightningNode.FeaturesEntry.value:type_name -> lnrpc.Feature
+	18, // 6: lnrpc.NodeInfo.node:type_name -> lnrpc.LightningNode
+	19, // 7: lnrpc.LightningNode.addresses:type_name -> lnrpc.NodeAddress
+	30, // 8: lnrpc.LightningNode.features:type_name -> lnrpc.LightningNode.FeaturesEntry
+	31, // 9: lnrpc.GetInfoResponse.FeaturesEntry.value:type_name -> lnrpc.Feature
+	31, // 10: lnrpc.Peer.FeaturesEntry.value:type_name -> lnrpc.Feature
+	31, // 11: lnrpc.LightningNode.FeaturesEntry.value:type_name -> lnrpc.Feature
 	1,  // 12: lnrpc.Lightning.GetInfo:input_type -> lnrpc.GetInfoRequest
 	5,  // 13: lnrpc.Lightning.ConnectPeer:input_type -> lnrpc.ConnectPeerRequest
 	7,  // 14: lnrpc.Lightning.DisconnectPeer:input_type -> lnrpc.DisconnectPeerRequest
 	9,  // 15: lnrpc.Lightning.ListPeers:input_type -> lnrpc.ListPeersRequest
 	12, // 16: lnrpc.Lightning.SubscribePeerEvents:input_type -> lnrpc.PeerEventSubscription
 	14, // 17: lnrpc.Lightning.GetNodeInfo:input_type -> lnrpc.NodeInfoRequest
-	18, // 18: lnrpc.Lightning.SignMessage:input_type -> lnrpc.SignMessageRequest
-	20, // 19: lnrpc.Lightning.VerifyMessage:input_type -> lnrpc.VerifyMessageRequest
-	22, // 20: lnrpc.Lightning.DebugLevel:input_type -> lnrpc.DebugLevelRequest
-	24, // 21: lnrpc.Lightning.StopDaemon:input_type -> lnrpc.StopRequest
-	30, // 22: lnrpc.Lightning.BakeMacaroon:input_type -> lnrpc.BakeMacaroonRequest
-	31, // 23: lnrpc.Lightning.ListMacaroonIDs:input_type -> lnrpc.ListMacaroonIDsRequest
-	32, // 24: lnrpc.Lightning.DeleteMacaroonID:input_type -> lnrpc.DeleteMacaroonIDRequest
-	33, // 25: lnrpc.Lightning.ListPermissions:input_type -> lnrpc.ListPermissionsRequest
-	34, // 26: lnrpc.Lightning.CheckMacaroonPermissions:input_type -> lnrpc.CheckMacPermRequest
-	35, // 27: lnrpc.Lightning.NewAddress:input_type -> lnrpc.NewAddressRequest
-	36, // 28: lnrpc.Lightning.WalletBalance:input_type -> lnrpc.WalletBalanceRequest
-	37, // 29: lnrpc.Lightning.ListUnspent:input_type -> lnrpc.ListUnspentRequest
-	38, // 30: lnrpc.Lightning.SendCoins:input_type -> lnrpc.SendCoinsRequest
-	39, // 31: lnrpc.Lightning.GetTransactions:input_type -> lnrpc.GetTransactionsRequest
-	39, // 32: lnrpc.Lightning.SubscribeTransactions:input_type -> lnrpc.GetTransactionsRequest
-	40, // 33: lnrpc.Lightning.EstimateFee:input_type -> lnrpc.EstimateFeeRequest
-	41, // 34: lnrpc.Lightning.OpenChannel:input_type -> lnrpc.OpenChannelRequest
-	41, // 35: lnrpc.Lightning.OpenChannelSync:input_type -> lnrpc.OpenChannelRequest
-	42, // 36: lnrpc.Lightning.ListChannels:input_type -> lnrpc.ListChannelsRequest
-	43, // 37: lnrpc.Lightning.PendingChannels:input_type -> lnrpc.PendingChannelsRequest
-	44, // 38: lnrpc.Lightning.ClosedChannels:input_type -> lnrpc.ClosedChannelsRequest
-	45, // 39: lnrpc.Lightning.ChannelBalance:input_type -> lnrpc.ChannelBalanceRequest
-	46, // 40: lnrpc.Lightning.CloseChannel:input_type -> lnrpc.CloseChannelRequest
-	47, // 41: lnrpc.Lightning.SubscribeChannelEvents:input_type -> lnrpc.ChannelEventSubscription
-	48, // 42: lnrpc.Lightning.FeeReport:input_type -> lnrpc.FeeReportRequest
-	49, // 43: lnrpc.Lightning.ForwardingHistory:input_type -> lnrpc.ForwardingHistoryRequest
-	50, // 44: lnrpc.Lightning.AddInvoice:input_type -> lnrpc.Invoice
-	51, // 45: lnrpc.Lightning.LookupInvoice:input_type -> lnrpc.PaymentHash
-	52, // 46: lnrpc.Lightning.ListInvoices:input_type -> lnrpc.ListInvoiceRequest
-	53, // 47: lnrpc.Lightning.SubscribeInvoices:input_type -> lnrpc.InvoiceSubscription
-	54, // 48: lnrpc.Lightning.DecodePayReq:input_type -> lnrpc.PayReqString
-	55, // 49: lnrpc.Lightning.ListPayments:input_type -> lnrpc.ListPaymentsRequest
-	56, // 50: lnrpc.Lightning.DeletePayment:input_type -> lnrpc.DeletePaymentRequest
-	57, // 51: lnrpc.Lightning.DeleteAllPayments:input_type -> lnrpc.DeleteAllPaymentsRequest
-	2,  // 52: lnrpc.Lightning.GetInfo:output_type -> lnrpc.GetInfoResponse
-	6,  // 53: lnrpc.Lightning.ConnectPeer:output_type -> lnrpc.ConnectPeerResponse
-	8,  // 54: lnrpc.Lightning.DisconnectPeer:output_type -> lnrpc.DisconnectPeerResponse
-	10, // 55: lnrpc.Lightning.ListPeers:output_type -> lnrpc.ListPeersResponse
-	13, // 56: lnrpc.Lightning.SubscribePeerEvents:output_type -> lnrpc.PeerEvent
-	15, // 57: lnrpc.Lightning.GetNodeInfo:output_type -> lnrpc.NodeInfo
-	19, // 58: lnrpc.Lightning.SignMessage:output_type -> lnrpc.SignMessageResponse
-	21, // 59: lnrpc.Lightning.VerifyMessage:output_type -> lnrpc.VerifyMessageResponse
-	23, // 60: lnrpc.Lightning.DebugLevel:output_type -> lnrpc.DebugLevelResponse
-	25, // 61: lnrpc.Lightning.StopDaemon:output_type -> lnrpc.StopResponse
-	58, // 62: lnrpc.Lightning.BakeMacaroon:output_type -> lnrpc.BakeMacaroonResponse
-	59, // 63: lnrpc.Lightning.ListMacaroonIDs:output_type -> lnrpc.ListMacaroonIDsResponse
-	60, // 64: lnrpc.Lightning.DeleteMacaroonID:output_type -> lnrpc.DeleteMacaroonIDResponse
-	61, // 65: lnrpc.Lightning.ListPermissions:output_type -> lnrpc.ListPermissionsResponse
-	62, // 66: lnrpc.Lightning.CheckMacaroonPermissions:output_type -> lnrpc.CheckMacPermResponse
-	63, // 67: lnrpc.Lightning.NewAddress:output_type -> lnrpc.NewAddressResponse
-	64, // 68: lnrpc.Lightning.WalletBalance:output_type -> lnrpc.WalletBalanceResponse
-	65, // 69: lnrpc.Lightning.ListUnspent:output_type -> lnrpc.ListUnspentResponse
-	66, // 70: lnrpc.Lightning.SendCoins:output_type -> lnrpc.SendCoinsResponse
-	67, // 71: lnrpc.Lightning.GetTransactions:output_type -> lnrpc.TransactionDetails
-	68, // 72: lnrpc.Lightning.SubscribeTransactions:output_type -> lnrpc.Transaction
-	69, // 73: lnrpc.Lightning.EstimateFee:output_type -> lnrpc.EstimateFeeResponse
-	70, // 74: lnrpc.Lightning.OpenChannel:output_type -> lnrpc.OpenStatusUpdate
-	71, // 75: lnrpc.Lightning.OpenChannelSync:output_type -> lnrpc.ChannelPoint
-	72, // 76: lnrpc.Lightning.ListChannels:output_type -> lnrpc.ListChannelsResponse
-	73, // 77: lnrpc.Lightning.PendingChannels:output_type -> lnrpc.PendingChannelsResponse
-	74, // 78: lnrpc.Lightning.ClosedChannels:output_type -> lnrpc.ClosedChannelsResponse
-	75, // 79: lnrpc.Lightning.ChannelBalance:output_type -> lnrpc.ChannelBalanceResponse
-	76, // 80: lnrpc.Lightning.CloseChannel:output_type -> lnrpc.CloseStatusUpdate
-	77, // 81: lnrpc.Lightning.SubscribeChannelEvents:output_type -> lnrpc.ChannelEventUpdate
-	78, // 82: lnrpc.Lightning.FeeReport:output_type -> lnrpc.FeeReportResponse
-	79, // 83: lnrpc.Lightning.ForwardingHistory:output_type -> lnrpc.ForwardingHistoryResponse
-	80, // 84: lnrpc.Lightning.AddInvoice:output_type -> lnrpc.AddInvoiceResponse
-	50, // 85: lnrpc.Lightning.LookupInvoice:output_type -> lnrpc.Invoice
-	81, // 86: lnrpc.Lightning.ListInvoices:output_type -> lnrpc.ListInvoiceResponse
-	50, // 87: lnrpc.Lightning.SubscribeInvoices:output_type -> lnrpc.Invoice
-	82, // 88: lnrpc.Lightning.DecodePayReq:output_type -> lnrpc.PayReq
-	83, // 89: lnrpc.Lightning.ListPayments:output_type -> lnrpc.ListPaymentsResponse
-	84, // 90: lnrpc.Lightning.DeletePayment:output_type -> lnrpc.DeletePaymentResponse
-	85, // 91: lnrpc.Lightning.DeleteAllPayments:output_type -> lnrpc.DeleteAllPaymentsResponse
-	52, // [52:92] is the sub-list for method output_type
-	12, // [12:52] is the sub-list for method input_type
+	16, // 18: lnrpc.Lightning.GetChanInfo:input_type -> lnrpc.ChanInfoRequest
+	20, // 19: lnrpc.Lightning.SignMessage:input_type -> lnrpc.SignMessageRequest
+	22, // 20: lnrpc.Lightning.VerifyMessage:input_type -> lnrpc.VerifyMessageRequest
+	24, // 21: lnrpc.Lightning.DebugLevel:input_type -> lnrpc.DebugLevelRequest
+	26, // 22: lnrpc.Lightning.StopDaemon:input_type -> lnrpc.StopRequest
+	32, // 23: lnrpc.Lightning.BakeMacaroon:input_type -> lnrpc.BakeMacaroonRequest
+	33, // 24: lnrpc.Lightning.ListMacaroonIDs:input_type -> lnrpc.ListMacaroonIDsRequest
+	34, // 25: lnrpc.Lightning.DeleteMacaroonID:input_type -> lnrpc.DeleteMacaroonIDRequest
+	35, // 26: lnrpc.Lightning.ListPermissions:input_type -> lnrpc.ListPermissionsRequest
+	36, // 27: lnrpc.Lightning.CheckMacaroonPermissions:input_type -> lnrpc.CheckMacPermRequest
+	37, // 28: lnrpc.Lightning.NewAddress:input_type -> lnrpc.NewAddressRequest
+	38, // 29: lnrpc.Lightning.WalletBalance:input_type -> lnrpc.WalletBalanceRequest
+	39, // 30: lnrpc.Lightning.ListUnspent:input_type -> lnrpc.ListUnspentRequest
+	40, // 31: lnrpc.Lightning.SendCoins:input_type -> lnrpc.SendCoinsRequest
+	41, // 32: lnrpc.Lightning.GetTransactions:input_type -> lnrpc.GetTransactionsRequest
+	41, // 33: lnrpc.Lightning.SubscribeTransactions:input_type -> lnrpc.GetTransactionsRequest
+	42, // 34: lnrpc.Lightning.EstimateFee:input_type -> lnrpc.EstimateFeeRequest
+	43, // 35: lnrpc.Lightning.OpenChannel:input_type -> lnrpc.OpenChannelRequest
+	43, // 36: lnrpc.Lightning.OpenChannelSync:input_type -> lnrpc.OpenChannelRequest
+	44, // 37: lnrpc.Lightning.ListChannels:input_type -> lnrpc.ListChannelsRequest
+	45, // 38: lnrpc.Lightning.PendingChannels:input_type -> lnrpc.PendingChannelsRequest
+	46, // 39: lnrpc.Lightning.ClosedChannels:input_type -> lnrpc.ClosedChannelsRequest
+	47, // 40: lnrpc.Lightning.ChannelBalance:input_type -> lnrpc.ChannelBalanceRequest
+	48, // 41: lnrpc.Lightning.CloseChannel:input_type -> lnrpc.CloseChannelRequest
+	49, // 42: lnrpc.Lightning.SubscribeChannelEvents:input_type -> lnrpc.ChannelEventSubscription
+	50, // 43: lnrpc.Lightning.FeeReport:input_type -> lnrpc.FeeReportRequest
+	51, // 44: lnrpc.Lightning.ForwardingHistory:input_type -> lnrpc.ForwardingHistoryRequest
+	52, // 45: lnrpc.Lightning.AddInvoice:input_type -> lnrpc.Invoice
+	53, // 46: lnrpc.Lightning.LookupInvoice:input_type -> lnrpc.PaymentHash
+	54, // 47: lnrpc.Lightning.ListInvoices:input_type -> lnrpc.ListInvoiceRequest
+	55, // 48: lnrpc.Lightning.SubscribeInvoices:input_type -> lnrpc.InvoiceSubscription
+	56, // 49: lnrpc.Lightning.DecodePayReq:input_type -> lnrpc.PayReqString
+	57, // 50: lnrpc.Lightning.ListPayments:input_type -> lnrpc.ListPaymentsRequest
+	58, // 51: lnrpc.Lightning.DeletePayment:input_type -> lnrpc.DeletePaymentRequest
+	59, // 52: lnrpc.Lightning.DeleteAllPayments:input_type -> lnrpc.DeleteAllPaymentsRequest
+	2,  // 53: lnrpc.Lightning.GetInfo:output_type -> lnrpc.GetInfoResponse
+	6,  // 54: lnrpc.Lightning.ConnectPeer:output_type -> lnrpc.ConnectPeerResponse
+	8,  // 55: lnrpc.Lightning.DisconnectPeer:output_type -> lnrpc.DisconnectPeerResponse
+	10, // 56: lnrpc.Lightning.ListPeers:output_type -> lnrpc.ListPeersResponse
+	13, // 57: lnrpc.Lightning.SubscribePeerEvents:output_type -> lnrpc.PeerEvent
+	15, // 58: lnrpc.Lightning.GetNodeInfo:output_type -> lnrpc.NodeInfo
+	17, // 59: lnrpc.Lightning.GetChanInfo:output_type -> lnrpc.ChannelEdge
+	21, // 60: lnrpc.Lightning.SignMessage:output_type -> lnrpc.SignMessageResponse
+	23, // 61: lnrpc.Lightning.VerifyMessage:output_type -> lnrpc.VerifyMessageResponse
+	25, // 62: lnrpc.Lightning.DebugLevel:output_type -> lnrpc.DebugLevelResponse
+	27, // 63: lnrpc.Lightning.StopDaemon:output_type -> lnrpc.StopResponse
+	60, // 64: lnrpc.Lightning.BakeMacaroon:output_type -> lnrpc.BakeMacaroonResponse
+	61, // 65: lnrpc.Lightning.ListMacaroonIDs:output_type -> lnrpc.ListMacaroonIDsResponse
+	62, // 66: lnrpc.Lightning.DeleteMacaroonID:output_type -> lnrpc.DeleteMacaroonIDResponse
+	63, // 67: lnrpc.Lightning.ListPermissions:output_type -> lnrpc.ListPermissionsResponse
+	64, // 68: lnrpc.Lightning.CheckMacaroonPermissions:output_type -> lnrpc.CheckMacPermResponse
+	65, // 69: lnrpc.Lightning.NewAddress:output_type -> lnrpc.NewAddressResponse
+	66, // 70: lnrpc.Lightning.WalletBalance:output_type -> lnrpc.WalletBalanceResponse
+	67, // 71: lnrpc.Lightning.ListUnspent:output_type -> lnrpc.ListUnspentResponse
+	68, // 72: lnrpc.Lightning.SendCoins:output_type -> lnrpc.SendCoinsResponse
+	69, // 73: lnrpc.Lightning.GetTransactions:output_type -> lnrpc.TransactionDetails
+	70, // 74: lnrpc.Lightning.SubscribeTransactions:output_type -> lnrpc.Transaction
+	71, // 75: lnrpc.Lightning.EstimateFee:output_type -> lnrpc.EstimateFeeResponse
+	72, // 76: lnrpc.Lightning.OpenChannel:output_type -> lnrpc.OpenStatusUpdate
+	73, // 77: lnrpc.Lightning.OpenChannelSync:output_type -> lnrpc.ChannelPoint
+	74, // 78: lnrpc.Lightning.ListChannels:output_type -> lnrpc.ListChannelsResponse
+	75, // 79: lnrpc.Lightning.PendingChannels:output_type -> lnrpc.PendingChannelsResponse
+	76, // 80: lnrpc.Lightning.ClosedChannels:output_type -> lnrpc.ClosedChannelsResponse
+	77, // 81: lnrpc.Lightning.ChannelBalance:output_type -> lnrpc.ChannelBalanceResponse
+	78, // 82: lnrpc.Lightning.CloseChannel:output_type -> lnrpc.CloseStatusUpdate
+	79, // 83: lnrpc.Lightning.SubscribeChannelEvents:output_type -> lnrpc.ChannelEventUpdate
+	80, // 84: lnrpc.Lightning.FeeReport:output_type -> lnrpc.FeeReportResponse
+	81, // 85: lnrpc.Lightning.ForwardingHistory:output_type -> lnrpc.ForwardingHistoryResponse
+	82, // 86: lnrpc.Lightning.AddInvoice:output_type -> lnrpc.AddInvoiceResponse
+	52, // 87: lnrpc.Lightning.LookupInvoice:output_type -> lnrpc.Invoice
+	83, // 88: lnrpc.Lightning.ListInvoices:output_type -> lnrpc.ListInvoiceResponse
+	52, // 89: lnrpc.Lightning.SubscribeInvoices:output_type -> lnrpc.Invoice
+	84, // 90: lnrpc.Lightning.DecodePayReq:output_type -> lnrpc.PayReq
+	85, // 91: lnrpc.Lightning.ListPayments:output_type -> lnrpc.ListPaymentsResponse
+	86, // 92: lnrpc.Lightning.DeletePayment:output_type -> lnrpc.DeletePaymentResponse
+	87, // 93: lnrpc.Lightning.DeleteAllPayments:output_type -> lnrpc.DeleteAllPaymentsResponse
+	53, // [53:94] is the sub-list for method output_type
+	12, // [12:53] is the sub-list for method input_type
 	12, // [12:12] is the sub-list for extension type_name
 	12, // [12:12] is the sub-list for extension extendee
 	0,  // [0:12] is the sub-list for field type_name
@@ -1864,7 +2012,7 @@ func file_messages_lnrpc_lightning_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_messages_lnrpc_lightning_proto_rawDesc), len(file_messages_lnrpc_lightning_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   28,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,7 @@ const (
 	Lightning_ListPeers_FullMethodName                = "/lnrpc.Lightning/ListPeers"
 	Lightning_SubscribePeerEvents_FullMethodName      = "/lnrpc.Lightning/SubscribePeerEvents"
 	Lightning_GetNodeInfo_FullMethodName              = "/lnrpc.Lightning/GetNodeInfo"
+	Lightning_GetChanInfo_FullMethodName              = "/lnrpc.Lightning/GetChanInfo"
 	Lightning_SignMessage_FullMethodName              = "/lnrpc.Lightning/SignMessage"
 	Lightning_VerifyMessage_FullMethodName            = "/lnrpc.Lightning/VerifyMessage"
 	Lightning_DebugLevel_FullMethodName               = "/lnrpc.Lightning/DebugLevel"
@@ -81,6 +82,8 @@ type LightningClient interface {
 	SubscribePeerEvents(ctx context.Context, in *PeerEventSubscription, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PeerEvent], error)
 	// GetNodeInfo describes this node as others may see it. It knows nothing of other nodes.
 	GetNodeInfo(ctx context.Context, in *NodeInfoRequest, opts ...grpc.CallOption) (*NodeInfo, error)
+	// GetChanInfo describes a channel of this node, without what either side asks for forwarding. It knows no others.
+	GetChanInfo(ctx context.Context, in *ChanInfoRequest, opts ...grpc.CallOption) (*ChannelEdge, error)
 	// SignMessage signs a message with the node's key.
 	SignMessage(ctx context.Context, in *SignMessageRequest, opts ...grpc.CallOption) (*SignMessageResponse, error)
 	// VerifyMessage tells who signed a message.
@@ -222,6 +225,16 @@ func (c *lightningClient) GetNodeInfo(ctx context.Context, in *NodeInfoRequest, 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(NodeInfo)
 	err := c.cc.Invoke(ctx, Lightning_GetNodeInfo_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *lightningClient) GetChanInfo(ctx context.Context, in *ChanInfoRequest, opts ...grpc.CallOption) (*ChannelEdge, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChannelEdge)
+	err := c.cc.Invoke(ctx, Lightning_GetChanInfo_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -631,6 +644,8 @@ type LightningServer interface {
 	SubscribePeerEvents(*PeerEventSubscription, grpc.ServerStreamingServer[PeerEvent]) error
 	// GetNodeInfo describes this node as others may see it. It knows nothing of other nodes.
 	GetNodeInfo(context.Context, *NodeInfoRequest) (*NodeInfo, error)
+	// GetChanInfo describes a channel of this node, without what either side asks for forwarding. It knows no others.
+	GetChanInfo(context.Context, *ChanInfoRequest) (*ChannelEdge, error)
 	// SignMessage signs a message with the node's key.
 	SignMessage(context.Context, *SignMessageRequest) (*SignMessageResponse, error)
 	// VerifyMessage tells who signed a message.
@@ -726,6 +741,9 @@ func (UnimplementedLightningServer) SubscribePeerEvents(*PeerEventSubscription, 
 }
 func (UnimplementedLightningServer) GetNodeInfo(context.Context, *NodeInfoRequest) (*NodeInfo, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetNodeInfo not implemented")
+}
+func (UnimplementedLightningServer) GetChanInfo(context.Context, *ChanInfoRequest) (*ChannelEdge, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetChanInfo not implemented")
 }
 func (UnimplementedLightningServer) SignMessage(context.Context, *SignMessageRequest) (*SignMessageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SignMessage not implemented")
@@ -947,6 +965,24 @@ func _Lightning_GetNodeInfo_Handler(srv interface{}, ctx context.Context, dec fu
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(LightningServer).GetNodeInfo(ctx, req.(*NodeInfoRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Lightning_GetChanInfo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChanInfoRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LightningServer).GetChanInfo(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Lightning_GetChanInfo_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LightningServer).GetChanInfo(ctx, req.(*ChanInfoRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1554,6 +1590,10 @@ var Lightning_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetNodeInfo",
 			Handler:    _Lightning_GetNodeInfo_Handler,
+		},
+		{
+			MethodName: "GetChanInfo",
+			Handler:    _Lightning_GetChanInfo_Handler,
 		},
 		{
 			MethodName: "SignMessage",

@@ -320,6 +320,8 @@ func (w npmTwins) isRefused() {
 		{"getInvoice", args{"id": zeros}},
 		{"getPayment", args{"id": zeros}},
 		{"getNode", args{"public_key": stranger}},
+		{"getChannel", args{"id": "1x1x1"}},
+		{"closeChannel", args{"id": "1x1x1"}},
 		{"removePeer", args{"public_key": stranger}},
 		{"addPeer", args{"public_key": stranger, "socket": "127.0.0.1:1", "retry_count": 1, "retry_delay": 1}},
 		{"openChannel", args{"partner_public_key": stranger, "local_tokens": 100_000}},
@@ -341,16 +343,19 @@ func (w npmTwins) isRefused() {
 func (w npmTwins) closes() {
 	heard := w.follow("subscribeToChannels", all(nil), "channel_closed")
 	closing := map[*node.Lightning]any{}
-	w.each(exceptions{differs: []string{"transaction_id"}, own: []string{"transaction_vout"}}, "closeChannel",
-		func(self *node.Lightning) args {
-			for _, c := range w.call(self, "getChannels", nil)["channels"].([]any) {
-				if c := c.(map[string]any); c["is_partner_initiated"] == false {
-					closing[self] = c["id"]
-					return args{"transaction_id": c["transaction_id"], "transaction_vout": c["transaction_vout"], "tokens_per_vbyte": 3}
-				}
+	for _, self := range w.both() {
+		for _, c := range w.call(self, "getChannels", nil)["channels"].([]any) {
+			if c := c.(map[string]any); c["is_partner_initiated"] == false {
+				closing[self] = c["id"]
 			}
-			return nil
-		})
+		}
+	}
+	id := func(self *node.Lightning) args { return args{"id": closing[self]} }
+	w.each(exceptions{
+		differs: []string{"id", "transaction_id"}, own: []string{"transaction_vout", "policies"}, lacks: []string{"updated_at"},
+	}, "getChannel", id)
+	w.each(exceptions{differs: []string{"transaction_id"}, own: []string{"transaction_vout"}}, "closeChannel",
+		func(self *node.Lightning) args { return args{"id": closing[self], "tokens_per_vbyte": 3} })
 	w.awaitWaiting(2)
 	w.ask(npmClosing, "getPendingChannels", nil)
 	w.chain.Mine(1)
