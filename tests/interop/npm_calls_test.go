@@ -14,6 +14,7 @@ import (
 )
 
 func (w npmTwins) asksTheNode() {
+	w.awaitSynced()
 	w.ask(exceptions{}, "getWalletStatus", nil)
 	w.ask(exceptions{differs: []string{"public_key"}}, "getIdentity", nil)
 	w.ask(exceptions{}, "getHeight", nil)
@@ -71,6 +72,7 @@ func (w npmTwins) meets() {
 // opens has each open a channel to the other, in the same block.
 func (w npmTwins) opens() {
 	heard := w.follow("subscribeToChannels", all(nil), "channel_opening", "channel_opened", "channel_active_changed")
+	w.awaitSynced()
 	w.each(exceptions{differs: []string{"transaction_id"}, own: []string{"transaction_vout"}}, "openChannel",
 		func(self *node.Lightning) args {
 			return args{
@@ -375,6 +377,7 @@ func (w npmTwins) closes() {
 
 // sweeps sends all that the wallets have.
 func (w npmTwins) sweeps() {
+	w.awaitSynced()
 	w.ask(exceptions{differs: []string{"id", "tokens"}}, "sendToChainAddress", args{
 		"address": nobody, "is_send_all": true, "fee_tokens_per_vbyte": 2,
 	})

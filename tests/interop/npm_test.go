@@ -202,6 +202,14 @@ func TestNpmClientsCreate(t *testing.T) {
 	}
 }
 
+// awaitSynced waits until both have heard of every block.
+func (w npmTwins) awaitSynced() {
+	w.t.Helper()
+	for _, self := range w.both() {
+		self.AwaitSynced()
+	}
+}
+
 // awaitStatus waits until both wallets are in a state, of which they tell the same.
 func (w npmTwins) awaitStatus(state string) {
 	w.t.Helper()
