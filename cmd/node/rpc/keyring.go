@@ -15,7 +15,6 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"gopkg.in/macaroon-bakery.v2/bakery"
 )
 
 // keyring has the keys that macaroons are made from, by number. Each is in a file of its own: macaroon.key is number 0, which
@@ -126,17 +125,14 @@ func (k *keyring) remove(id uint64) (bool, error) {
 	return true, nil
 }
 
-// Get implements bakery.RootKeyStore. In a macaroon the number of a key is written in decimal digits.
+// Get implements bakery.RootKeyStore. In a macaroon the number of a key is written in decimal digits. The error is in lnd's words.
 func (k *keyring) Get(_ context.Context, id []byte) ([]byte, error) {
 	number, err := strconv.ParseUint(string(id), 10, 64)
-	if err != nil {
-		return nil, bakery.ErrNotFound
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	key, there := k.keys[number]
-	if !there || !bytes.Equal(id, storageID(number)) {
-		return nil, bakery.ErrNotFound
+	if err != nil || !there || !bytes.Equal(id, storageID(number)) {
+		return nil, fmt.Errorf("root key with id %s doesn't exist", id)
 	}
 	return key, nil
 }

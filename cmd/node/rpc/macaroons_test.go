@@ -176,7 +176,7 @@ func TestRootKeys(t *testing.T) {
 	_, err := l.DeleteMacaroonID(t.Context(), &lnrpc.DeleteMacaroonIDRequest{RootKeyId: 0})
 	require.ErrorContains(t, err, "the specified ID cannot be deleted")
 	for range 2 {
-		require.ErrorContains(t, l.allows(t, with7, getInfo), "verification failed: macaroon not found in storage")
+		require.ErrorContains(t, l.allows(t, with7, getInfo), "root key with id 7 doesn't exist")
 		require.NoError(t, l.allows(t, with9, getInfo))
 		require.Equal(t, []uint64{0, 9}, restart())
 	}
