@@ -364,12 +364,16 @@ func (w npmTwins) closes() {
 	awaitClosing(w.t, w.other, 2)
 	w.chain.Mine(5)
 	// These events do not say who opened the channel: the client reads that wrongly.
-	heard.tellsEach(npmClosed, "channel_closed", func(self *node.Lightning) func(map[string]any) bool { return has("id", closing[self]) })
+	heard.tellsEach(npmClosed, "channel_closed", func(self *node.Lightning) func(map[string]any) bool {
+		return has("id", closing[self])
+	})
 	heard.tellsEach(npmClosed, "channel_closed", func(self *node.Lightning) func(map[string]any) bool {
 		return has("id", closing[w.peerOf(self)])
 	})
 	for _, self := range w.both() {
-		within(w.t, "the channels are gone", func() bool { return len(w.call(self, "getClosedChannels", nil)["channels"].([]any)) == 2 })
+		within(w.t, "the channels are gone", func() bool {
+			return len(w.call(self, "getClosedChannels", nil)["channels"].([]any)) == 2
+		})
 	}
 	w.ask(npmClosed.and(exceptions{lacks: []string{"is_partner_closed"}}).below("channels[]."), "getClosedChannels", nil)
 	w.ask(exceptions{}, "getPendingChannels", nil)

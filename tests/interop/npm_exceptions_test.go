@@ -5,7 +5,9 @@ var (
 	npmNodes = exceptions{
 		differs: []string{"alias", "public_key", "version"}, own: []string{"features", "uris"},
 	}
-	npmUtxos       = exceptions{differs: []string{"utxos[].address", "utxos[].output_script", "utxos[].transaction_id", "utxos[].confirmation_count"}}
+	npmUtxos = exceptions{
+		differs: []string{"address", "output_script", "transaction_id", "confirmation_count"},
+	}.below("utxos[].")
 	npmTransaction = exceptions{
 		differs: []string{
 			"id", "block_id", "confirmation_count", "confirmation_height", "created_at", "output_addresses[]", "transaction",

@@ -98,7 +98,8 @@ func (w npmTwins) refused(call string, ours, lnds []any) {
 // follow subscribes to events of both.
 func (w npmTwins) follow(call string, args func(self *node.Lightning) args, events ...string) npmFollowers {
 	w.t.Helper()
-	return npmFollowers{w, w.npm.Subscribe(w.ours, call, args(w.ours), events...), w.npm.Subscribe(w.other, call, args(w.other), events...)}
+	ours := w.npm.Subscribe(w.ours, call, args(w.ours), events...)
+	return npmFollowers{w, ours, w.npm.Subscribe(w.other, call, args(w.other), events...)}
 }
 
 // npmFollowers are subscriptions of both nodes.
