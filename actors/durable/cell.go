@@ -234,6 +234,16 @@ func (c *cell) idle() bool {
 	return c.letters == 0
 }
 
+// isAlmostIdle tells whether few messages wait, but some. In a burst it is not: then those who are sent something had better
+// find more of it.
+func (c *cell) isAlmostIdle() bool {
+	const few = 2
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.queue.len()
+	return 0 < n && n <= few
+}
+
 // begin starts an incarnation. It gives its session, and how far the log must be durable for its recovery: so far that what
 // earlier incarnations submitted can be read. What others have sent meanwhile need not be: it is in the queue of a cell that
 // is fresh. In others it may be gone, taken along by an incarnation that failed.

@@ -13,6 +13,8 @@ type Runtime interface {
 	actor.Dispatcher
 	// Go runs f outside of the caller's turn, in any order.
 	Go(f func())
+	// Yield lets those go first to whom the caller has just given something to do.
+	Yield()
 	// Now is the time.
 	Now() time.Time
 	// AfterFunc runs f when d has passed, unless stop was called before.

@@ -175,6 +175,9 @@ func (a *shell) step(m Message) {
 		a.apply(out.Stage)
 	}
 	a.act(m, out)
+	if len(out.Send) > 0 && a.c.isAlmostIdle() {
+		a.k.rt.Yield()
+	}
 }
 
 func (a *shell) setKept(kept []Ref) {

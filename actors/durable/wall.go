@@ -49,6 +49,9 @@ func (Wall) Throughput() int { return turnLength }
 // Go implements Runtime.
 func (w Wall) Go(f func()) { w.Schedule(f) }
 
+// Yield implements Runtime.
+func (Wall) Yield() { runtime.Gosched() }
+
 // Now implements Runtime.
 func (Wall) Now() time.Time { return time.Now() }
 

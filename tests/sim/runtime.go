@@ -42,6 +42,9 @@ func (r *runtime) Schedule(f func()) { r.Go(f) }
 // Throughput implements actor.Dispatcher: one message a turn.
 func (r *runtime) Throughput() int { return 1 }
 
+// Yield implements durable.Runtime.
+func (r *runtime) Yield() {}
+
 // Go implements durable.Runtime.
 func (r *runtime) Go(f func()) {
 	if !r.dead {
