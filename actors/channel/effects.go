@@ -59,6 +59,8 @@ type (
 	}
 	// Publish broadcasts a transaction, again and again until it or a conflicting one confirms.
 	Publish struct{ Tx *btcwire.MsgTx }
+	// Failing says why the channel closes without the peer's consent.
+	Failing struct{ Reason string }
 	// Withheld says why our commitment would be published, were it not in doubt whether it is the latest; Proved, that it is.
 	Withheld struct{ Reason string }
 	Proved   struct{}

@@ -24,6 +24,7 @@ func (t *turn) fail(why *pb.Closing) {
 		return
 	}
 	t.event(&pb.Failed{Closing: why})
+	t.release(Failing{Reason: why.GetReason()})
 	t.refuseAllWaiting(refuse(pb.RefusalCode_NOT_OPEN, "the channel is closing"))
 	t.stage(&pb.Unlinked{})
 	if why.GetBehind() {

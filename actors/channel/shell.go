@@ -107,6 +107,8 @@ func (s *Shell) Release(from durable.Address, session uint64, e durable.Effect) 
 		}
 	case Publish:
 		s.publish(onchain.Owner{Address: from, Session: session}, e)
+	case Failing:
+		s.Log.Warn("a channel closes by a commitment", "channel", from, "reason", e.Reason)
 	case Withheld:
 		s.Log.Warn("a channel is not closed by our commitment: that may be an old one, and the peer has not shown yet that it is not",
 			"channel", from, "reason", e.Reason)

@@ -164,13 +164,13 @@ func (p *Policy) checkAmounts(
 ) error {
 	switch {
 	case capacity < p.MinCapacity:
-		return fmt.Errorf("%w: %v is less than the smallest channel here, %v", ErrTerms, capacity, p.MinCapacity)
+		return fmt.Errorf("%w: %d sat is less than the smallest channel here, %d sat", ErrTerms, capacity, p.MinCapacity)
 	case capacity >= largeChannel && !f.Offers(wire.LargeChannels):
-		return fmt.Errorf("%w: %v needs option_support_large_channel", ErrTerms, capacity)
+		return fmt.Errorf("%w: %d sat needs option_support_large_channel", ErrTerms, capacity)
 	case capacity > btcutil.MaxSatoshi:
-		return fmt.Errorf("%w: %v is more than there is", ErrTerms, capacity)
+		return fmt.Errorf("%w: %d sat is more than there is", ErrTerms, capacity)
 	case push > msat(capacity):
-		return fmt.Errorf("%w: pushing %v of %v", ErrTerms, push, capacity)
+		return fmt.Errorf("%w: pushing %v of %d sat", ErrTerms, push, capacity)
 	case rate < p.MinFeeRate || rate > p.MaxFeeRate:
 		return fmt.Errorf("%w: %v", ErrFeeRate, rate)
 	}
