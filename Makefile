@@ -9,7 +9,7 @@ help: ## list these targets
 	@awk -F ': ## ' '/^[a-z]+: ## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build all and play with a small network, in ./.stormcell, until Ctrl-C
-	@echo "Building the node and btcd. The first time takes minutes: these packages are done ..."
+	@echo "Building the node and btcd. The first time takes minutes; packages done so far:"
 	@go build -v -o bin/stormcell ./cmd/node
 	@cd tests/interop && go build -v -o ../../bin/btcd github.com/btcsuite/btcd
 	@bin/stormcell playground

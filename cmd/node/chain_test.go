@@ -87,7 +87,7 @@ func TestChainSettings(t *testing.T) {
 		says string
 	}{
 		"unknown backend":   {[]string{"--chain=geth"}, `"geth" is none of neutrino, btcd, bitcoind`},
-		"no credentials":    {[]string{"--chain=bitcoind"}, "bitcoind needs bitcoind.rpcuser and bitcoind.rpcpass"},
+		"no credentials":    {[]string{"--chain=bitcoind"}, "bitcoind needs bitcoind.rpcuser and bitcoind.rpcpass, or bitcoind.rpccookie"},
 		"no certificate":    {[]string{"--chain=btcd", "--btcd.rpcuser=u", "--btcd.rpcpass=p"}, "rpc.cert"},
 		"strange host":      {[]string{"--chain=bitcoind", "--bitcoind.rpchost=http://x/"}, "neither a host nor host:port"},
 		"fallback of 0":     {[]string{"--fallbackfeerate=0"}, "want 1 to 1000 sat/vB"},

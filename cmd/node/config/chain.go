@@ -116,7 +116,11 @@ func loadServer(fs *pflag.FlagSet, server string, network backend.Network) (rpc.
 		c.CookieFile, _ = fs.GetString("bitcoind.rpccookie")
 	}
 	if c.CookieFile == "" && (c.User == "" || c.Password == "") {
-		return rpc.Config{}, fmt.Errorf("%s needs %s.rpcuser and %s.rpcpass", server, server, server)
+		missing := fmt.Errorf("%s needs %s.rpcuser and %s.rpcpass", server, server, server)
+		if server == Bitcoind {
+			missing = fmt.Errorf("%w, or %s.rpccookie", missing, server)
+		}
+		return rpc.Config{}, missing
 	}
 	if server == Btcd {
 		c.Certificate, err = certificate(fs)

@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -99,6 +100,26 @@ func checked(args cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
+// plainly says what a flag takes where pflag says how Go failed to read it.
+func plainly(err error) error {
+	var wrong *pflag.InvalidValueError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	flag, takes := wrong.GetFlag(), ""
+	switch flag.Value.Type() {
+	case "uint16", "uint32", "uint64":
+		takes = "a whole number, and none below 0"
+	case "int32", "int64", "int":
+		takes = "a whole number"
+	case "duration":
+		takes = "a time with its unit, as 30s, 90m or 24h"
+	default:
+		return err
+	}
+	return fmt.Errorf("--%s %q: say %s", flag.Name, plain(wrong.GetValue(), 40), takes)
+}
+
 // showUsage shows how a command is used, in a terminal of 80 columns.
 func showUsage(cmd *cobra.Command) error {
 	var out strings.Builder
@@ -134,7 +155,7 @@ func listCommands(of *cobra.Command, group string) string {
 	var out strings.Builder
 	for _, c := range of.Commands() {
 		if c.GroupID == group && c.IsAvailableCommand() {
-			fmt.Fprintf(&out, "  %-14s %s\n", c.Name(), c.Short)
+			fmt.Fprintf(&out, "  %-15s %s\n", c.Name(), c.Short)
 		}
 	}
 	return out.String()

@@ -79,17 +79,18 @@ func TestExamples(t *testing.T) {
 func TestWrongCommandLines(t *testing.T) {
 	t.Parallel()
 	for typed, want := range map[string][2]string{
-		"paay":              {`there is no command "paay"`, "Did you mean pay? 'stormcell --help' lists them."},
-		"open":              {`there is no command "open"`, "Did you mean openchannel?"},
-		"help paay":         {`there is no command "paay"`, "Did you mean pay?"},
-		"debug retyr x":     {`there is no command "retyr"`, "Did you mean retry? 'stormcell debug --help'"},
-		"help debug foo":    {`there is no command "foo"`, "'stormcell debug --help' lists them."},
-		"pay":               {"'stormcell pay' takes {BOLT11 | --keysend KEY}", "See 'stormcell pay --help'."},
-		"openchannel 02":    {"'stormcell openchannel' takes KEY[@HOST[:PORT]] AMOUNT", ""},
-		"balance now":       {"'stormcell balance' takes no arguments", ""},
-		"pay x --ammount=1": {"unknown flag: --ammount", "See 'stormcell pay --help'."},
-		"pay x --timeout=1": {"invalid argument", "See 'stormcell pay --help'."},
-		"completion tcsh":   {"'stormcell completion' takes {bash | fish | zsh}", ""},
+		"paay":               {`there is no command "paay"`, "Did you mean pay? 'stormcell --help' lists them."},
+		"open":               {`there is no command "open"`, "Did you mean openchannel?"},
+		"help paay":          {`there is no command "paay"`, "Did you mean pay?"},
+		"debug retyr x":      {`there is no command "retyr"`, "Did you mean retry? 'stormcell debug --help'"},
+		"help debug foo":     {`there is no command "foo"`, "'stormcell debug --help' lists them."},
+		"pay":                {"'stormcell pay' takes {BOLT11 | --keysend KEY}", "See 'stormcell pay --help'."},
+		"openchannel 02":     {"'stormcell openchannel' takes KEY[@HOST[:PORT]] AMOUNT", ""},
+		"balance now":        {"'stormcell balance' takes no arguments", ""},
+		"pay x --ammount=1":  {"unknown flag: --ammount", "See 'stormcell pay --help'."},
+		"pay x --timeout=1":  {`--timeout "1": say a time with its unit, as 30s`, "See 'stormcell pay --help'."},
+		"invoices --last=-1": {`--last "-1": say a whole number, and none below 0`, "See 'stormcell invoices --help'."},
+		"completion tcsh":    {"'stormcell completion' takes {bash | fish | zsh}", ""},
 	} {
 		root := Root()
 		root.SetArgs(strings.Fields(typed))

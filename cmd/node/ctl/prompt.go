@@ -36,10 +36,10 @@ func newPrompt(cmd *cobra.Command) *prompt {
 }
 
 // passphrase reads the passphrase from a file, or asks for it.
-func (p *prompt) passphrase(file string) ([]byte, error) {
+func (p *prompt) passphrase(question, file string) ([]byte, error) {
 	switch file {
 	case "":
-		return p.secret("Passphrase: ")
+		return p.secret(question)
 	case "-":
 		return p.line()
 	}
@@ -53,7 +53,7 @@ func (p *prompt) passphrase(file string) ([]byte, error) {
 
 // newPassphrase is passphrase for one that is chosen now.
 func (p *prompt) newPassphrase(file string) ([]byte, error) {
-	chosen, err := p.passphrase(file)
+	chosen, err := p.passphrase(fmt.Sprintf("New passphrase (at least %d characters): ", minPassphrase), file)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (p *prompt) newPassphrase(file string) ([]byte, error) {
 	if file != "" || p.tty < 0 {
 		return chosen, nil
 	}
-	again, err := p.secret("Once more:  ")
+	again, err := p.secret("Once more: ")
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ counts. The network is signet unless you say otherwise.`,
 	config.CommonFlags(root.PersistentFlags())
 	root.PersistentFlags().SortFlags = false
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fault.New(fault.Usage, err, "See '%s --help'.", cmd.CommandPath())
+		return fault.New(fault.Usage, plainly(err), "See '%s --help'.", cmd.CommandPath())
 	})
 	root.CompletionOptions.DisableDefaultCmd = true // there is one of our own, as there is of help
 	root.SetHelpCommand(helpCommand())

@@ -60,7 +60,12 @@ the disk.`,
 		if err := running(ctx, c); err != nil {
 			return err
 		}
-		return p.print(answer, func() { p.line("the wallet is made, and the node runs") })
+		return p.print(answer, func() {
+			p.line("the wallet is made, and the node runs")
+			if *restore {
+				p.line("it looks for its coins on the chain: 'stormcell getinfo' says when it is synced")
+			}
+		})
 	})
 }
 
@@ -99,7 +104,7 @@ func unlockCommand() *cobra.Command {
 	}
 	passphraseFile := passphraseFlag(cmd)
 	return clientCommand(cmd, func(ctx context.Context, c *client, p printer, _ []string) error {
-		passphrase, err := newPrompt(cmd).passphrase(*passphraseFile)
+		passphrase, err := newPrompt(cmd).passphrase("Passphrase: ", *passphraseFile)
 		if err != nil {
 			return err
 		}

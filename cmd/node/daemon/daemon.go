@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -114,7 +115,7 @@ func (d *daemon) listen(stop func()) error {
 		Stop:     stop,
 	})
 	if err != nil {
-		return fault.New(fault.Failed, err, "If another daemon has this address, choose another with --rpclisten or --restlisten.")
+		return fault.New(fault.Failed, err, "%s", adviceOnDoors(err))
 	}
 	d.metrics.add(d.server.Collectors()...)
 	d.metrics.add(journalMetrics(d.journal)...)
@@ -131,6 +132,17 @@ func (d *daemon) listen(stop func()) error {
 		}
 	}()
 	return writeAddress(d.config.Common, d.server.Addr())
+}
+
+func adviceOnDoors(err error) string {
+	switch {
+	case errors.Is(err, rpc.ErrOperatorsTLS):
+		return "Mend tls.cert and tls.key, or remove both: then new ones are made."
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "If another daemon has this address, choose another with --rpclisten or --restlisten."
+	default:
+		return "Check --rpclisten, --restlisten and the data directory."
+	}
 }
 
 // invite says what to do next.

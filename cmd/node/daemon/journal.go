@@ -24,7 +24,7 @@ func openJournal(c config.Daemon, log *slog.Logger, synced func(time.Duration)) 
 	if doubt := j.Doubt(); doubt.Number > 0 {
 		log.Warn("safe mode: this node's data may be an old copy", "why", doubt.Why, "doubt", doubt.Number,
 			"meaning", "no commitment of a channel is published until its peer has shown that this node knows of the latest",
-			"help", "if the directory was moved and no other copy of it was used, start once with --moved")
+			"help", "each channel is trusted again once its peer has shown that; --moved ends this for a directory that was only moved")
 	}
 	return j, nil
 }
@@ -38,10 +38,11 @@ func adviceOnOpen(err error) string {
 	case errors.Is(err, persistence.ErrNewerFormat):
 		return "Install the newer program again: an older one cannot read what it wrote."
 	case errors.Is(err, persistence.ErrBehindHead):
-		return "The newest commits are gone. Restore the data directory if you can; a start with --accept-loss goes on " +
-			"without them, and may cost channels."
+		return "The newest commits are gone. Copy the data directory away first. If the disk cannot be mended, a start " +
+			"with --accept-loss goes on without them, in safe mode: peers may close channels."
 	case errors.Is(err, persistence.ErrCorrupt):
-		return "Check the disk. Do not delete anything: copy the data directory away, then restore a backup."
+		return "Check the disk. Do not delete anything: copy the data directory away first. An older copy of it must be " +
+			"started with --restored, or it may cost all that is in the channels."
 	default:
 		return "Check that the data directory exists and belongs to you."
 	}

@@ -192,7 +192,7 @@ func inWords(c *channel.Info) string {
 	case c.Withheld != "":
 		return "not closed by us, our state may be old: " + c.Withheld
 	case c.Doubted:
-		return "safe mode, waiting for the peer's word"
+		return "safe mode, waiting for the peer"
 	}
 	switch c.Phase {
 	case pb.Phase_WAIT_ACCEPT:

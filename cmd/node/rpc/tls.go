@@ -53,7 +53,7 @@ func (c certificateFiles) load(now time.Time) (tls.Certificate, error) {
 		return c.make("there is none")
 	}
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("certificate %s: %w", c.cert, err)
+		return tls.Certificate{}, fmt.Errorf("certificate %s: %w: %w", c.cert, ErrOperatorsTLS, err)
 	}
 	loaded, err := tls.LoadX509KeyPair(c.cert, c.key)
 	if !slices.Contains(parsed.Subject.Organization, ourOrganization) {
