@@ -1,9 +1,6 @@
 package persistence
 
-import (
-	"runtime"
-	"time"
-)
+import "time"
 
 // When the writer writes and syncs. A sync costs as much as a hundred commits, so as many as possible share one: those that
 // nobody waits for wait for the next that somebody does wait for.
@@ -19,30 +16,19 @@ const (
 type pace struct {
 	wanted  LSN  // somebody waits for the commits up to here, or they have waited long enough
 	ticking bool // a clock runs for commits that nobody waits for
-	// asked is how often somebody asked for commits that were not asked for yet and that still wait to be written; together is
-	// how often for those that were written last.
-	asked, together int
-	// While gathering, the writer is not woken before it was asked so often, or gathered is set.
+	// together is how many commits the last sync made durable.
+	together int
+	// While gathering, the writer is not woken before the queue holds so many, or gathered is set.
 	gathering int
 	gathered  bool
 }
 
-// Hurry implements Journal. It lets the writer begin before the caller goes on: to find another core for one of them may take
-// longer than the sync.
+// Hurry implements Journal.
 func (b *Badger) Hurry(lsn LSN) {
 	b.mu.Lock()
-	b.want(lsn)
+	defer b.mu.Unlock()
+	b.wanted = max(b.wanted, lsn)
 	b.wake()
-	b.mu.Unlock()
-	runtime.Gosched()
-}
-
-// want notes that somebody waits for the commits up to lsn. The caller holds b.mu.
-func (b *Badger) want(lsn LSN) {
-	if lsn > b.wanted {
-		b.wanted = lsn
-		b.asked++
-	}
 }
 
 // due tells whether there is something to write or to sync, and it has waited long enough. The caller holds b.mu.
@@ -62,7 +48,7 @@ func (b *Badger) wantsSync() bool {
 
 // wake wakes the writer when something is due, and starts the clock for what is not. The caller holds b.mu.
 func (b *Badger) wake() {
-	if b.asked >= b.gathering && b.due() {
+	if len(b.queue) >= b.gathering && b.due() {
 		b.work.Signal()
 	}
 	if b.ticking || b.over() || b.last == b.Durable() {
@@ -84,33 +70,32 @@ func (b *Badger) wake() {
 func (b *Badger) collect(waiting []*encoded) ([]*encoded, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	underWay := b.together + b.asked
+	underWay := b.together + len(b.queue)
 	for len(waiting) == 0 && !b.due() && !b.over() {
 		b.work.Wait()
 	}
-	b.gather(underWay)
-	b.asked, b.together = 0, b.asked
+	b.gather(underWay - len(waiting))
 	waiting = append(waiting, b.queue...)
 	clear(b.queue)
 	b.queue = b.queue[:0]
 	return waiting, b.broken
 }
 
-// gather waits until it was asked so often, though not for long. Whoever the last sync woke is about to submit again. Written
-// without them, those who came during it would make up a batch of their own, and the callers would take turns in two halves,
-// each of which needs a sync. The caller holds b.mu.
-func (b *Badger) gather(asked int) {
-	if b.asked >= asked || b.over() {
+// gather waits until the queue holds so many commits, though not for long. Whoever the last sync woke is about to submit
+// again. Written without them, those who came during it would make up a batch of their own, and the callers would take turns
+// in two halves, each of which needs a sync. The caller holds b.mu.
+func (b *Badger) gather(commits int) {
+	if len(b.queue) >= commits || b.over() {
 		return
 	}
-	b.gathering, b.gathered = asked, false
+	b.gathering, b.gathered = commits, false
 	clock := time.AfterFunc(b.stats.LastSync/4, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.gathered = true
 		b.work.Signal()
 	})
-	for b.asked < asked && !b.gathered && !b.over() {
+	for len(b.queue) < commits && !b.gathered && !b.over() {
 		b.work.Wait()
 	}
 	clock.Stop()

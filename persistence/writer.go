@@ -38,7 +38,7 @@ func (b *Badger) Submit(c *Commit) (LSN, error) {
 	b.last = lsn
 	b.queue = append(b.queue, e)
 	if !c.Patient {
-		b.want(lsn)
+		b.wanted = lsn
 	}
 	b.wake()
 	return lsn, nil
@@ -193,6 +193,7 @@ func (b *Badger) sync() error {
 		return err
 	}
 	b.mu.Lock()
+	b.together = int(last - b.Durable())
 	b.durable.Store(uint64(last))
 	listener := b.listener
 	b.mu.Unlock()
