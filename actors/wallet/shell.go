@@ -166,8 +166,11 @@ func (s *Shell) sign(e Sign) SignedTx {
 func (s *Shell) publish(session uint64, p Publish) {
 	owner, txid := onchain.Owner{Address: Address, Session: session}, p.Tx.TxHash()
 	s.Desk.Publish(owner, onchain.Publication{Tx: p.Tx, Since: p.Since, Answered: func(result backend.PublishResult) any {
-		if result.Status == backend.Accepted || result.Status == backend.AlreadyKnown {
+		switch result.Status {
+		case backend.Accepted, backend.AlreadyKnown:
 			s.goUnlessStopped(func() { s.note(p) })
+		case backend.AlreadyConfirmed: // the block shows it to the wallet
+			s.goUnlessStopped(func() { s.label(p) })
 		}
 		return Answered{TxID: txid, Result: result, Asker: p.Asker}
 	}})
@@ -192,6 +195,12 @@ func (s *Shell) publish(session uint64, p Publish) {
 func (s *Shell) note(p Publish) {
 	if err := s.Chain.Note(p.Tx, p.Label); err != nil {
 		s.Log.Warn("the wallet shows a published transaction only when it is in a block", "txid", p.Tx.TxHash(), "error", err)
+	}
+}
+
+func (s *Shell) label(p Publish) {
+	if err := s.Chain.Label(p.Tx.TxHash(), p.Label); err != nil {
+		s.Log.Warn("a transaction has no label", "txid", p.Tx.TxHash(), "error", err)
 	}
 }
 

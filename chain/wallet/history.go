@@ -10,6 +10,7 @@ import (
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/btcsuite/btcd/wire"
 	btcwallet "github.com/btcsuite/btcwallet/wallet"
+	"github.com/btcsuite/btcwallet/walletdb"
 
 	"stormcell/chain/backend"
 )
@@ -124,6 +125,23 @@ func (w *Wallet) Note(tx *wire.MsgTx, label string) error {
 	// btcwallet publishes what it notes once more; that the transaction is known then is no error to it.
 	if err := w.btc.PublishTransaction(tx, label); err != nil {
 		return fmt.Errorf("note published transaction %s: %w", tx.TxHash(), err)
+	}
+	return nil
+}
+
+// transactions is where btcwallet has its transactions and their labels; it keeps the name to itself.
+var transactions = []byte("wtxmgr")
+
+// Label keeps a label of 500 bytes at most for a transaction, whether the wallet has heard of it or not.
+func (w *Wallet) Label(txid chainhash.Hash, label string) error {
+	if label == "" {
+		return nil
+	}
+	err := walletdb.Update(w.btc.Database(), func(tx walletdb.ReadWriteTx) error {
+		return w.btc.TxStore.PutTxLabel(tx.ReadWriteBucket(transactions), txid, label)
+	})
+	if err != nil {
+		return fmt.Errorf("label transaction %s: %w", txid, err)
 	}
 	return nil
 }

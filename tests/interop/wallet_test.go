@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/btcsuite/btcd/chaincfg"
+	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/btcsuite/btcd/txscript"
 	"github.com/btcsuite/btcd/wire"
 	"github.com/stretchr/testify/require"
@@ -53,10 +54,21 @@ func walletWorks(t *testing.T, server *node.Server, source wallet.Source) {
 
 	// Coins of both kinds, one of them at an address above some that were never paid.
 	witness, taproot := addressScript(t, w, wallet.ReceiveWitness, 0), addressScript(t, w, wallet.ReceiveTaproot, 7)
-	publish(t, server, server.Pay(witness, 300_000))
+	gift := server.Pay(witness, 300_000)
+	require.NoError(t, w.Label(gift.TxHash(), "gift")) // of which the wallet has not heard
+	publish(t, server, gift)
 	publish(t, server, server.Pay(taproot, 200_000))
 	syncedTo(t, w, server.Mine(1))
 	require.Eventually(t, func() bool { return balance(t, w).Confirmed == 500_000 }, patience, 50*time.Millisecond)
+
+	history, err := w.Transactions()
+	require.NoError(t, err)
+	labels := map[chainhash.Hash]string{}
+	for _, tx := range history {
+		labels[tx.TxID] = tx.Label
+	}
+	require.Len(t, labels, 2)
+	require.Equal(t, "gift", labels[gift.TxHash()])
 
 	// A payment that needs both.
 	payment := wallet.Payment{
