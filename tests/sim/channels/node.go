@@ -112,7 +112,7 @@ func (n *node) Release(from durable.Address, _ uint64, e durable.Effect) {
 	case channel.WatchFunding:
 		n.watch = watchFor(e)
 		n.look()
-	case channel.Changed: // nobody watches
+	case channel.Changed, channel.Failing: // nobody watches; what a channel that fails publishes is looked at
 	case durable.Refused: // what was asked again or too early
 	default:
 		n.fail("node %d releases an unknown %T", n.i, e)
