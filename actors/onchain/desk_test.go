@@ -170,6 +170,19 @@ func TestStopsPublishing(t *testing.T) {
 	require.Equal(t, paying(3).TxHash(), chain.Published()[2].TxHash())
 }
 
+func TestWhatComesBeforeThePublicationComesOnce(t *testing.T) {
+	t.Parallel()
+	chain, _, desk := start(t)
+	before := make(chan int, 2)
+	p := onchain.Publication{Tx: paying(1), Before: func() { before <- len(chain.Published()) }}
+	desk.Publish(onchain.Owner{Address: alice}, p)
+	published(t, chain, 1)
+	chain.Mine()
+	published(t, chain, 2)
+	require.Equal(t, 0, <-before)
+	require.Empty(t, before)
+}
+
 func TestAnswersAreTold(t *testing.T) {
 	t.Parallel()
 	chain := &moody{Chain: backendtest.NewChain(), publish: make(chan answer)}

@@ -26,6 +26,9 @@ type Publication struct {
 	// Since is the height from which on the transaction, or another that spends the same, may be in the chain; 0 is the tip
 	// of now.
 	Since uint32
+	// Before is called once, before the network is asked for the first time, and may take its time: it is for what has to be
+	// there when the network shows the transaction. With nil there is nothing.
+	Before func()
 	// Answered makes what the owner is told of the network's answer: of the first one, and whenever it is another than before.
 	// It is called on the desk's goroutine and must not call the desk. With nil, or when it gives nil, nobody is told.
 	Answered func(backend.PublishResult) any
@@ -121,8 +124,11 @@ func (d *Desk) publishNext() {
 		return
 	}
 	next.due, d.publications.busy = false, true
-	ctx := d.publications.ctx
+	ctx, isFirst := d.publications.ctx, !next.tried
 	d.Runtime.Go(func() {
+		if isFirst && next.Before != nil {
+			next.Before()
+		}
 		result, err := d.Backend.Publish(ctx, next.Tx)
 		d.do(func() {
 			d.publications.busy = false

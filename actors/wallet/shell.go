@@ -165,15 +165,16 @@ func (s *Shell) sign(e Sign) SignedTx {
 // publish publishes a transaction, and watches what it spends.
 func (s *Shell) publish(session uint64, p Publish) {
 	owner, txid := onchain.Owner{Address: Address, Session: session}, p.Tx.TxHash()
-	s.Desk.Publish(owner, onchain.Publication{Tx: p.Tx, Since: p.Since, Answered: func(result backend.PublishResult) any {
-		switch result.Status {
-		case backend.Accepted, backend.AlreadyKnown:
-			s.goUnlessStopped(func() { s.note(p) })
-		case backend.AlreadyConfirmed: // the block shows it to the wallet
-			s.goUnlessStopped(func() { s.label(p) })
-		}
-		return Answered{TxID: txid, Result: result, Asker: p.Asker}
-	}})
+	s.Desk.Publish(owner, onchain.Publication{
+		Tx: p.Tx, Since: p.Since,
+		Before: func() { s.label(p) },
+		Answered: func(result backend.PublishResult) any {
+			if result.Status == backend.Accepted || result.Status == backend.AlreadyKnown { // else a block shows it, or nothing does
+				s.goUnlessStopped(func() { s.note(p) })
+			}
+			return Answered{TxID: txid, Result: result, Asker: p.Asker}
+		},
+	})
 	for i, in := range p.Tx.TxIn {
 		err := s.Desk.Watch(owner, watch.Watch{
 			ID:     inputWatch(txid.String(), i),
@@ -198,7 +199,12 @@ func (s *Shell) note(p Publish) {
 	}
 }
 
+// label keeps a transaction's label before the network can show the transaction.
 func (s *Shell) label(p Publish) {
+	if !s.enter() {
+		return
+	}
+	defer s.working.Done()
 	if err := s.Chain.Label(p.Tx.TxHash(), p.Label); err != nil {
 		s.Log.Warn("a transaction has no label", "txid", p.Tx.TxHash(), "error", err)
 	}
@@ -226,15 +232,23 @@ func (s *Shell) tell(session uint64, fact any) {
 }
 
 func (s *Shell) goUnlessStopped(f func()) {
-	s.working.Add(1) // before the look, so that Close cannot miss it
-	select {
-	case <-s.stopped:
-		s.working.Done()
+	if !s.enter() {
 		return
-	default:
 	}
 	s.Runtime.Go(func() {
 		defer s.working.Done()
 		f()
 	})
+}
+
+// enter begins work that Close waits for, unless the shell is stopped. It ends with working.Done.
+func (s *Shell) enter() bool {
+	s.working.Add(1) // before the look, so that Close cannot miss it
+	select {
+	case <-s.stopped:
+		s.working.Done()
+		return false
+	default:
+		return true
+	}
 }

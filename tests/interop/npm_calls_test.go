@@ -203,6 +203,11 @@ func (w npmTwins) failsToPay() {
 	w.refuse("payViaPaymentDetails", func(self *node.Lightning) args {
 		return args{"destination": w.peerOf(self).Key, "tokens": 777, "id": nobodys}
 	})
+	within(w.t, "lnd forgets what it tried", func() bool { // which it does after it has answered
+		return !slices.ContainsFunc(w.call(w.other, "getFailedPayments", nil)["payments"].([]any), func(payment any) bool {
+			return len(payment.(map[string]any)["attempts"].([]any)) > 0
+		})
+	})
 	w.ask(npmFailed, "getFailedPayments", nil)
 }
 

@@ -58,7 +58,9 @@ var (
 		own: []string{"payments[].pending_index"},
 	})
 	// npmReturned: lnd goes on counting as received what it gave back.
-	npmReturned = npmReceived.and(exceptions{lacks: []string{"received", "received_mtokens"}})
+	npmReturned = npmReceived.and(exceptions{
+		differs: []string{"payments[].canceled_at"}, lacks: []string{"received", "received_mtokens"},
+	})
 	// npmUnasked: of a keysend nothing was agreed before.
 	npmUnasked = exceptions{
 		own: []string{"cltv_delta", "expires_at"}, lacks: []string{"features.8", "payments[].messages"},
