@@ -173,19 +173,21 @@ func (l *Lightning) awake() {
 		if !l.running() {
 			return true
 		}
-		answer, err := l.state.GetState(l.Context(), &lnrpc.GetStateRequest{})
+		ctx, cancel := context.WithTimeout(l.t.Context(), patience/4) // one call without an answer is no reason to give up
+		defer cancel()
+		answer, err := l.state.GetState(ctx, &lnrpc.GetStateRequest{})
 		if err != nil {
 			return false
 		}
 		switch answer.State {
 		case lnrpc.WalletState_NON_EXISTING:
-			if seed, err := l.open.GenSeed(l.Context(), &lnrpc.GenSeedRequest{}); err == nil {
-				_, _ = l.open.InitWallet(l.Context(), &lnrpc.InitWalletRequest{
+			if seed, err := l.open.GenSeed(ctx, &lnrpc.GenSeedRequest{}); err == nil {
+				_, _ = l.open.InitWallet(ctx, &lnrpc.InitWalletRequest{
 					WalletPassword: []byte(passphrase), CipherSeedMnemonic: seed.CipherSeedMnemonic,
 				}) // the next state says whether it worked
 			}
 		case lnrpc.WalletState_LOCKED:
-			_, _ = l.open.UnlockWallet(l.Context(), &lnrpc.UnlockWalletRequest{WalletPassword: []byte(passphrase)})
+			_, _ = l.open.UnlockWallet(ctx, &lnrpc.UnlockWalletRequest{WalletPassword: []byte(passphrase)})
 		}
 		return answer.State == lnrpc.WalletState_SERVER_ACTIVE
 	}, patience, 20*time.Millisecond, "%s does not become active", l.name)
