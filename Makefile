@@ -23,7 +23,7 @@ test: ## lint and run every test that needs no lnd and no bitcoind
 	CGO_ENABLED=0 go test ./chain/curve ./chain/keys ./chain/bolt3
 
 newcomer: ## clone the last commit into an empty folder and do there what README says, test included, with an empty cache
-	STORMCELL_NEWCOMER=1 go test ./tests/newcomer -count=1 -v -timeout 60m
+	NEWCOMER=1 go test ./tests/newcomer -count=1 -v -timeout 60m
 
 race: ## run the tests of the kernel and the journal under the race detector
 	go test -race ./actors/durable/... ./persistence/...

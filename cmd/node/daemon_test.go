@@ -114,7 +114,7 @@ func TestStartRefusals(t *testing.T) {
 		"unknown network":        {newHome(t), []string{"--network=moon"}, 2, []string{`no network "moon"`, "regtest"}},
 		"bad address":            {newHome(t), []string{"--listen=9735"}, 2, []string{`"9735" is not host:port`}},
 		"bad level":              {newHome(t), []string{"--debuglevel=loud"}, 2, []string{`"loud" is none of`}},
-		"unknown in file":        {write("lisen = 'x'"), nil, 2, []string{"stormcell.toml", `no setting "lisen"`}},
+		"unknown in file":        {write("lisen = 'x'"), nil, 2, []string{"stormcell.toml", `no setting "lisen": did you mean listen?`}},
 		"broken file":            {write("listen = "), nil, 2, []string{"stormcell.toml", "line 1"}},
 		"bad value in file":      {write("minfreespace = 'much'"), nil, 2, []string{"minfreespace", "much"}},
 		"network in file":        {write("network = 'regtest'"), nil, 2, []string{"network cannot be set here"}},
@@ -169,6 +169,21 @@ func TestPrecedence(t *testing.T) {
 	require.Contains(t, r.err, `debuglevel: "loud"`)
 
 	h.start(t) // both flags are on its command line
+}
+
+// TestUnknownVariable: what looks like a setting in the environment and is none stops every command, as in the file.
+func TestUnknownVariable(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	for _, args := range [][]string{{"start"}, {"getinfo"}} {
+		cmd := command(h, args...)
+		cmd.Env = append(cmd.Env, "STORMCELL_RPC_LISTEN=127.0.0.1:0")
+		r := finish(t, cmd, "")
+		require.Equal(t, 2, r.code)
+		said := strings.ReplaceAll(r.err, "\n", " ")
+		require.Contains(t, said, "STORMCELL_RPC_LISTEN, and there is no such setting: did you mean STORMCELL_RPCLISTEN?")
+		require.Contains(t, said, "stormcell help start")
+	}
 }
 
 func TestProfiles(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 )
 
 // wanted in the environment has the test run. It runs 'make test', and so cannot be a part of that.
-const wanted = "STORMCELL_NEWCOMER"
+const wanted = "NEWCOMER"
 
 // What one run of the playground may cost, over all processes and both cores.
 const (

@@ -33,9 +33,6 @@ const (
 	AddressFile = "rpc.address"
 )
 
-// envPrefix stands before a setting's name in capitals.
-const envPrefix = "STORMCELL_"
-
 // Common is what every command needs.
 type Common struct {
 	Network backend.Network
@@ -219,21 +216,6 @@ func load(fs *pflag.FlagSet) (Common, error) {
 	return Common{Network: network, Dir: dir}, fromFile(fs, filepath.Join(dir, FileName))
 }
 
-func fromEnvironment(fs *pflag.FlagSet) error {
-	var failed error
-	fs.VisitAll(func(f *pflag.Flag) {
-		name := envPrefix + strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(f.Name))
-		value, there := os.LookupEnv(name)
-		if !there || f.Changed || !isSetting(f.Name) || failed != nil {
-			return
-		}
-		if err := fs.Set(f.Name, value); err != nil {
-			failed = fmt.Errorf("%s: %w", name, err)
-		}
-	})
-	return failed
-}
-
 // fromFile reads the file if there is one. It may set what the present command has no flag for, but nothing unknown.
 func fromFile(fs *pflag.FlagSet, path string) error {
 	sections := map[string]any{}
@@ -251,7 +233,7 @@ func fromFile(fs *pflag.FlagSet, path string) error {
 		case name == "network" || name == "datadir":
 			return fmt.Errorf("%s: %s cannot be set here: it says where this file is", path, name)
 		case !isSetting(name):
-			return fmt.Errorf("%s: there is no setting %q", path, name)
+			return fmt.Errorf("%s: there is no setting %q%s", path, name, didYouMean(name, settings()))
 		}
 		f := fs.Lookup(name)
 		if f == nil || f.Changed {
@@ -282,11 +264,19 @@ func flatten(prefix string, values map[string]any, flat map[string]string) {
 	}
 }
 
-// isSetting tells whether the environment and the file may set a flag.
-func isSetting(name string) bool {
+// settings are the names of what the environment and the file may set, whatever the command.
+func settings() []string {
 	all := pflag.NewFlagSet("", pflag.ContinueOnError)
 	CommonFlags(all)
 	DaemonFlags(all)
 	ClientFlags(all)
-	return all.Lookup(name) != nil && !slices.Contains(decisions, name)
+	var names []string
+	all.VisitAll(func(f *pflag.Flag) {
+		if !slices.Contains(decisions, f.Name) {
+			names = append(names, f.Name)
+		}
+	})
+	return names
 }
+
+func isSetting(name string) bool { return slices.Contains(settings(), name) }

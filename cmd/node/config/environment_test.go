@@ -1,0 +1,48 @@
+package config
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func TestEnvironmentHasOnlySettings(t *testing.T) {
+	t.Parallel()
+	for _, allowed := range []string{
+		"STORMCELL_RPCLISTEN=", "STORMCELL_BTCD_RPCUSER=alice", "STORMCELL_ACCEPT_KEYSEND=true", "STORMCELL_RPCSERVER=localhost:1",
+		"STORMCELL_SERVICE_HOST=10.0.0.7", "STORMCELL_SERVICE_PORT_GRPC=10009", "STORMCELL_PORT=tcp://10.0.0.7:10009",
+		"STORMCELL_PORT_10009_TCP_ADDR=10.0.0.7", "BE_STORMCELL_LISN=1", "STORMCELL=here", "=",
+	} {
+		require.NoError(t, checkEnvironment([]string{"HOME=/root", allowed}))
+	}
+	for _, c := range []struct{ entry, want string }{
+		{"STORMCELL_RPCLISTN=x", "the environment has STORMCELL_RPCLISTN, and there is no such setting: did you mean STORMCELL_RPCLISTEN?"},
+		{"STORMCELL_BTCD_RPC_USER=", "the environment has STORMCELL_BTCD_RPC_USER, and there is no such setting: did you mean STORMCELL_BTCD_RPCUSER?"},
+		{"STORMCELL_PORT=9735", "the environment has STORMCELL_PORT, and there is no such setting"},
+		{"STORMCELL_ACCEPT_LOSS=true", "the environment has STORMCELL_ACCEPT_LOSS, and there is no such setting"},
+		{"STORMCELL_", "the environment has STORMCELL_, and there is no such setting"},
+	} {
+		require.EqualError(t, checkEnvironment([]string{"STORMCELL_LISTEN=:1", c.entry}), c.want)
+	}
+}
+
+// TestDistance holds the distance to its definition, which takes too long for long names.
+func TestDistance(t *testing.T) {
+	t.Parallel()
+	var defined func(a, b string) int
+	defined = func(a, b string) int {
+		switch {
+		case a == "" || b == "":
+			return len(a) + len(b)
+		case a[0] == b[0]:
+			return defined(a[1:], b[1:])
+		}
+		return 1 + min(defined(a[1:], b[1:]), defined(a[1:], b), defined(a, b[1:]))
+	}
+	name := rapid.StringMatching(`[ab_]{0,6}`)
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := name.Draw(t, "a"), name.Draw(t, "b")
+		require.Equal(t, defined(a, b), distance(a, b))
+	})
+}
