@@ -36,9 +36,11 @@ type rest struct {
 	grpc     *grpc.Server
 	memory   *bufconn.Listener
 	conn     *grpc.ClientConn
+	// writeLimit is in how much time a part of an answer has to be taken.
+	writeLimit time.Duration
 }
 
-// Bounds of a REST request. An answer may take as long as its stream lasts.
+// Bounds of a REST request. An answer may take as long as its stream lasts: see timely.
 const (
 	maxRESTCalls  = maxCalls + maxStreams
 	maxOpenREST   = maxOpenCalls + maxOpenStreams // of who has no macaroon of ours
@@ -64,7 +66,7 @@ func newREST(
 	if err != nil {
 		return nil, fmt.Errorf("listen for clients of REST: %w", err)
 	}
-	r := &rest{listener: listener, grpc: server, memory: bufconn.Listen(memoryBuffer)}
+	r := &rest{listener: listener, grpc: server, memory: bufconn.Listen(memoryBuffer), writeLimit: restWriteLimit}
 	r.conn, err = grpc.NewClient("passthrough:///rest",
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return r.memory.DialContext(ctx) }),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -96,12 +98,14 @@ func newREST(
 		}
 	}
 	r.http = &http.Server{
-		Handler:        bounded(mux, macaroons),
+		Handler:        bounded(r.timely(mux), macaroons),
 		TLSConfig:      &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 		MaxHeaderBytes: maxHeaderBytes, ReadHeaderTimeout: handshakeLimit, ReadTimeout: restReadLimit, IdleTimeout: idleLimit,
 		ConnContext: withVisitor,
-		HTTP2:       &http.HTTP2Config{MaxReceiveBufferPerConnection: restBuffer, MaxReceiveBufferPerStream: streamBuffer},
-		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		HTTP2: &http.HTTP2Config{
+			MaxReceiveBufferPerConnection: restBuffer, MaxReceiveBufferPerStream: streamBuffer, WriteByteTimeout: restWriteLimit,
+		},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return r, nil
 }
