@@ -74,10 +74,7 @@ func (s *Shell) Release(from durable.Address, session uint64, e durable.Effect) 
 		if e.Ended {
 			s.count(e.Payment)
 		}
-		s.followers.Range(func(key, _ any) bool {
-			key.(*follower).changed(from, e.Payment)
-			return true
-		})
+		s.announce(from, e.Payment)
 	default:
 		s.Log.Error("a payment released an unknown effect", "actor", from, "effect", fmt.Sprintf("%T", e))
 	}

@@ -98,8 +98,47 @@ func TestFollowerOfOneHearsOfNoOther(t *testing.T) {
 		s.Release("payment/a", 1, Changed{Payment: &pb.Payment{Revision: n}})
 		s.Release("payment/b", 1, Changed{Payment: &pb.Payment{Revision: 1_000}})
 	}
-	news := f.take()
-	require.Len(t, news, 1)
-	require.Equal(t, uint64(2), news[0].GetRevision())
-	require.Empty(t, f.take())
+	news, there := f.take()
+	require.True(t, there)
+	require.Equal(t, uint64(2), news.GetRevision())
+	_, there = f.take()
+	require.False(t, there)
+}
+
+// However many followers of all stand still, what waits for them together is bounded: those with most are given up, and hear so. Who
+// takes what it is told of misses nothing.
+func TestManyFollowersThatStandStill(t *testing.T) {
+	t.Parallel()
+	s := stand(t)
+	const followers, payments = 25, backlog / 4
+	var still []*follower
+	for range followers {
+		still = append(still, s.house.shell.follow(""))
+	}
+	close(s.begin)
+	for n := range payments {
+		s.changes(n, 1)
+		all, _ := s.house.shell.backlogs()
+		require.LessOrEqual(t, all, int64(allBacklogs))
+		select {
+		case p := <-s.seen:
+			require.EqualValues(t, n, p.GetNumber())
+		case err := <-s.ended:
+			require.NoError(t, err)
+		}
+	}
+	givenUp := 0
+	for _, f := range still {
+		waiting := 0
+		f.news.Range(func(any, any) bool { waiting++; return true })
+		require.EqualValues(t, f.count.Load(), waiting)
+		if !f.missed.Load() {
+			continue
+		}
+		givenUp++
+		require.Zero(t, waiting)
+		require.ErrorIs(t, s.house.shell.Client().follow(t.Context(), f, nil), ErrTooSlow)
+	}
+	require.GreaterOrEqual(t, givenUp, followers-allBacklogs/payments)
+	require.Less(t, givenUp, followers)
 }
