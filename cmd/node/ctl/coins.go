@@ -44,50 +44,6 @@ func newAddressCommand() *cobra.Command {
 	})
 }
 
-func balanceCommand() *cobra.Command {
-	return clientCommand(&cobra.Command{
-		Use:     "balance",
-		Aliases: []string{"walletbalance", "channelbalance"},
-		GroupID: groupWallet,
-		Short:   "Show what the wallet and the channels hold",
-		Example: "  stormcell balance\n  stormcell balance --json | jq -r .wallet.confirmed_balance",
-		Args:    cobra.NoArgs,
-	}, func(ctx context.Context, c *client, p printer, _ []string) error {
-		ctx, err := c.authorized(ctx)
-		if err != nil {
-			return err
-		}
-		api := lnrpc.NewLightningClient(c)
-		wallet, err := api.WalletBalance(ctx, &lnrpc.WalletBalanceRequest{})
-		if err != nil {
-			return err
-		}
-		channels, err := api.ChannelBalance(ctx, &lnrpc.ChannelBalanceRequest{})
-		if err != nil {
-			return err
-		}
-		return p.printAll([]part{{"wallet", wallet}, {"channels", channels}}, func() { printBalance(p, wallet, channels) })
-	})
-}
-
-// printBalance shows what is there, and of the rest what is not nothing.
-func printBalance(p printer, wallet *lnrpc.WalletBalanceResponse, channels *lnrpc.ChannelBalanceResponse) {
-	rows := [][]string{{"wallet, confirmed", sat(wallet.ConfirmedBalance)}}
-	add := func(name string, amount int64) {
-		if amount != 0 {
-			rows = append(rows, []string{name, sat(amount)})
-		}
-	}
-	add("wallet, unconfirmed", wallet.UnconfirmedBalance)
-	add("wallet, set aside", wallet.LockedBalance)
-	rows = append(rows, []string{"channels, ours", sat(int64(channels.GetLocalBalance().GetSat()))})
-	add("channels, the peers'", int64(channels.GetRemoteBalance().GetSat()))
-	add("channels, on the way to us", int64(channels.GetUnsettledLocalBalance().GetSat()))
-	add("channels, on the way to peers", int64(channels.GetUnsettledRemoteBalance().GetSat()))
-	add("channels being opened, ours", int64(channels.GetPendingOpenLocalBalance().GetSat()))
-	p.table([]column{{name: "WHERE"}, {name: "AMOUNT", right: true}}, rows)
-}
-
 func coinsCommand() *cobra.Command {
 	return clientCommand(&cobra.Command{
 		Use:     "coins",

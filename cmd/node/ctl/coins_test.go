@@ -61,6 +61,32 @@ channels being opened, ours                    3,000 sat
 	require.Equal(t, "5000", both.Channels["balance"])
 }
 
+// TestBalanceOfClosingChannels: what is ours of them is shown once, as the wallet's or as being closed.
+func TestBalanceOfClosingChannels(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	forced := channel.Info{Phase: pb.Phase_CLOSING, Outpoint: fundedBy(4), Local: 1_000_000, ClosedBy: chainhash.Hash{8}}
+	published := channel.Info{Phase: pb.Phase_CLOSING, Outpoint: fundedBy(2), Local: 20_000_000}
+	unseen, seen := widest(pb.Phase_AGREED), channel.Info{Phase: pb.Phase_AGREED, Outpoint: fundedBy(3), Local: 4_000_000_000}
+	f.channels = []channel.Info{forced, published, unseen, seen}
+	closingTx := wire.NewMsgTx(2)
+	closingTx.AddTxIn(wire.NewTxIn(&seen.Outpoint, nil, nil))
+	f.transactions = []wallet.Transaction{{TxID: closingTx.TxHash(), Tx: closingTx, Received: 3_999_000, Time: made}}
+	f.coins = []wallet.Coin{{Amount: 3_999_000, Script: witnessScript}}
+	require.Equal(t, `WHERE                                   AMOUNT
+wallet, confirmed                        0 sat
+wallet, unconfirmed              3,999,000 sat
+channels, ours                           0 sat
+channels being closed, ours  2,500,021,000 sat
+`, f.ok(t, "balance"))
+
+	var all struct {
+		Pending map[string]any `json:"pending"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(f.ok(t, "balance", "--json")), &all))
+	require.Equal(t, "2504021000", all.Pending["total_limbo_balance"])
+}
+
 func TestSend(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
