@@ -74,7 +74,13 @@ func TestSubscriptions(t *testing.T) {
 	for _, n := range nodes {
 		followers = append(followers, follow(t, n))
 	}
-	at := p.open(p.ours, p.other)
+	at := p.ours.OpenTo(p.other, capacity, pushed)
+	funding := at.Hash.String()
+	within(t, "the wallet tells of the funding before a block has it", func() bool {
+		return followers[0].transactions.tells(funding + " in a block: false")
+	})
+	p.mine(at)
+	p.awaitActive(at)
 	p.disconnect()
 	within(t, "the nodes part", func() bool { return !p.ours.IsConnected(p.other) && !p.other.IsConnected(p.ours) })
 	p.connect()
@@ -101,6 +107,5 @@ func TestSubscriptions(t *testing.T) {
 			}
 		}
 	}
-	funding := at.Hash.String()
 	require.True(t, followers[0].transactions.tells(funding+" in a block: false", funding+" in a block: true"))
 }
