@@ -127,6 +127,24 @@ func TestLivePeersOfChannelsComeBack(t *testing.T) {
 	b.stop()
 }
 
+// TestLiveChannelWithNothingOfOurs: who wants to pay through it is told that nothing is in it, and not that there is none.
+func TestLiveChannelWithNothingOfOurs(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	a, b := w.newPlace(1).start(), w.newPlace(2).start()
+	a.keep(b)
+	w.open(a, b, channel.OpenRequest{Capacity: 500_000})
+	for n, carries := range map[*node]bool{a: true, b: false} {
+		other := map[*node]*node{a: b, b: a}[n]
+		with, err := n.channels.With(t.Context(), other.key())
+		require.NoError(t, err)
+		require.Len(t, with, 1)
+		require.Equal(t, carries, with[0].Room.Sendable > 0)
+	}
+	a.stop()
+	b.stop()
+}
+
 func TestLiveOpeningIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newTown(t)

@@ -7,7 +7,8 @@ import (
 	"stormcell/actors/durable"
 )
 
-// With describes the channels with a peer through which something can be sent now, or will once HTLCs in them have settled. The error is the context's.
+// With describes the channels with a peer that HTLCs may flow through now, whatever they can carry. The errors are the context's
+// and the kernel's.
 func (c Client) With(ctx context.Context, peer [33]byte) ([]Info, error) {
 	select {
 	case <-c.shell.loaded:
@@ -30,7 +31,7 @@ func (c Client) With(ctx context.Context, peer [33]byte) ([]Info, error) {
 	for range asked {
 		select {
 		case info := <-answers:
-			if info.Active && max(info.Room.Sendable, info.Room.Emptied) > 0 {
+			if info.Active {
 				open = append(open, info)
 			}
 		case <-ctx.Done():

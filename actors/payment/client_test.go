@@ -185,6 +185,12 @@ func TestNoWayToPay(t *testing.T) {
 	p, err := client.Pay(t.Context(), hash, request(2_001))
 	require.NoError(t, err)
 	require.Equal(t, pb.FailureReason_INSUFFICIENT_BALANCE, p.GetFailure())
+	_, err = client.Pay(t.Context(), hash, request(800))
+	require.NoError(t, err)
+	h.ends(refuses)
+	h.ends(refuses)
+	seen := h.track(hash)
+	require.Equal(t, pb.FailureReason_NO_ROUTE, seen[len(seen)-1].GetFailure(), "balance there was")
 	_, err = client.Lookup(t.Context(), [32]byte{1})
 	require.ErrorIs(t, err, ErrNotFound)
 	h.shell.Height = func() uint32 { return 0 }

@@ -73,7 +73,7 @@ func Find(q Query, channels []Channel, height uint32) ([]*pb.Route, error) {
 	expiry := height + q.FinalDelta + padding
 	shares := q.shares(channels)
 	if len(shares) == 0 {
-		return nil, fmt.Errorf("%w: no channel with the payee", ErrNoRoute)
+		return nil, fmt.Errorf("%w: no channel with the payee takes it", ErrNoRoute)
 	}
 	busy := isBusy(q, shares)
 	parts, err := split(q, shares)
@@ -104,20 +104,27 @@ func isBusy(q Query, shares []share) bool {
 	return some && later >= q.Amount
 }
 
-// shares are what the channels with the payee that may be used first can carry, with what was learned of each, the largest
-// first.
+// shares are what the channels with the payee can carry that may be used first, with what was learned of each, the largest
+// first. Those are left out that would not do however much they could carry: they failed, or take nothing as small.
 func (q *Query) shares(channels []Channel) []share {
 	var shares []share
 	for _, c := range channels {
 		if c.Peer != q.Payee || len(q.First) > 0 && !slices.Contains(q.First, c.Scid) {
 			continue
 		}
+		failed := false
 		for _, b := range q.Learned {
-			if b.Channel == c.Address {
-				c.Sendable, c.Emptied = min(c.Sendable, max(b.Below, 1)-1), min(c.Emptied, max(b.Below, 1)-1)
+			switch {
+			case b.Channel != c.Address:
+			case b.Below == 0:
+				failed = true
+			default:
+				c.Sendable, c.Emptied = min(c.Sendable, b.Below-1), min(c.Emptied, b.Below-1)
 			}
 		}
-		c.Minimum = max(c.Minimum, 1)
+		if c.Minimum = max(c.Minimum, 1); failed || c.Minimum > q.Amount {
+			continue
+		}
 		s := share{Channel: c, largest: c.Sendable}
 		if q.MaxPart > 0 {
 			s.largest = min(c.Sendable, q.MaxPart)
@@ -159,7 +166,7 @@ type part struct {
 // split divides the amount among the channels, as few parts as possible, each within its channel's bounds.
 func split(q Query, shares []share) ([]part, error) {
 	shares = slices.DeleteFunc(shares, func(s share) bool {
-		return s.HTLCs < 1 || s.largest < s.Minimum || s.Minimum > q.Amount
+		return s.HTLCs < 1 || s.largest < s.Minimum
 	})
 	if whole := enough(shares, q.Amount); len(whole) > 0 && q.MaxParts > 0 {
 		return []part{{whole[q.Spread%uint64(len(whole))], q.Amount}}, nil
