@@ -107,6 +107,8 @@ func (c Core) Resume(s *State, env durable.Env) durable.Outcome {
 
 // Decide implements durable.Core.
 func (c Core) Decide(s *State, m durable.Message, env durable.Env) durable.Outcome {
+	height := c.Height()
+	c.Height = func() uint32 { return height } // it may change meanwhile: one step sees one height
 	t := &turn{Core: c, env: env, m: m, old: s.stored, i: s.stored}
 	switch body := m.Body.(type) {
 	case Add:

@@ -123,6 +123,25 @@ func TestR2(t *testing.T) {
 	})
 }
 
+// The chain becomes known while a part is judged, which has less time left than was asked for.
+func TestChainIsKnownInTheMiddleOfAStep(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.add(nil)
+	looks := 0
+	h.core.Height = func() uint32 {
+		if looks++; looks == 1 {
+			return 0
+		}
+		return theHeight
+	}
+	late := func(p *part) { p.expiry, p.payload.Expiry = theHeight+79, theHeight+79 }
+	h.receive(h.pay("channel/1", 0, theAmount, late))
+	h.nothingSent()
+	require.NoError(t, h.ask(Height{theHeight}))
+	h.failed(lnwire.CodeIncorrectOrUnknownPaymentDetails, "channel/1 0")
+}
+
 // While the chain is not known parts are taken, and nothing is claimed. They are judged when it is.
 func TestPaidBeforeTheChainIsKnown(t *testing.T) {
 	t.Parallel()
