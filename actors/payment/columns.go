@@ -38,6 +38,8 @@ func (t *turn) delete(want Delete) durable.Outcome {
 		return durable.Outcome{Refuse: ErrNotFound}
 	case StatusOf(t.p) == pb.Status_IN_FLIGHT:
 		return durable.Outcome{Refuse: ErrInFlight}
+	case want.FailedOnly && StatusOf(t.p) != pb.Status_FAILED:
+		return durable.Outcome{Refuse: ErrPaid}
 	}
 	t.reply(nil)
 	if want.FailedAttemptsOnly {

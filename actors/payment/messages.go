@@ -45,8 +45,8 @@ type (
 	Abort struct{}
 
 	// Delete forgets what is known of a payment that has ended, or of its failed attempts. That its hash was paid is never
-	// forgotten. The answer is nil. Refused with ErrInFlight and ErrNotFound.
-	Delete struct{ FailedAttemptsOnly bool }
+	// forgotten. The answer is nil. Refused with ErrInFlight and ErrNotFound; FailedOnly refuses one that succeeded, with ErrPaid.
+	Delete struct{ FailedOnly, FailedAttemptsOnly bool }
 
 	// IsLive asks a shard whether it is on its way; the answer is a bool.
 	IsLive struct{}

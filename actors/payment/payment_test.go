@@ -129,6 +129,20 @@ func TestDeletedPaymentIsNeverPaidAgain(t *testing.T) {
 	require.ErrorIs(t, s.refused, ErrPaid)
 }
 
+// TestDeletesWhatFailedAlone: a payment that failed when it was looked up may have been paid by the time it is to be deleted.
+func TestDeletesWhatFailedAlone(t *testing.T) {
+	s := newScript(t)
+	want := pay(1_000)
+	want.Found = &Found{Err: router.ErrNoRoute}
+	s.does(want)
+	want.Found = &Found{Routes: over(1_000)}
+	s.does(want)
+	s.does(settledShard(1))
+	s.does(Delete{FailedOnly: true})
+	require.ErrorIs(t, s.refused, ErrPaid)
+	require.False(t, s.p().GetDeleted())
+}
+
 // TestLateSettleOfADeletedPayment: it counts, and brings nothing back into the list.
 func TestLateSettleOfADeletedPayment(t *testing.T) {
 	s := newScript(t)

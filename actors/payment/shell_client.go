@@ -103,7 +103,7 @@ func (c Client) Abort(ctx context.Context, hash [32]byte) error {
 
 // Delete forgets a payment that has ended, or its failed attempts. The errors are those of Delete, and the kernel's.
 func (c Client) Delete(ctx context.Context, hash [32]byte, failedAttemptsOnly bool) error {
-	if _, err := c.ask(ctx, hash, Delete{failedAttemptsOnly}); err != nil {
+	if _, err := c.ask(ctx, hash, Delete{FailedAttemptsOnly: failedAttemptsOnly}); err != nil {
 		return fmt.Errorf("delete payment %x: %w", hash, err)
 	}
 	return nil
@@ -117,7 +117,7 @@ func (c Client) DeleteAll(ctx context.Context, failedOnly, failedAttemptsOnly bo
 		return 0, fmt.Errorf("delete payments: %w", err)
 	}
 	for chunk := range slices.Chunk(listed, deletedAtOnce) {
-		deleted, err := c.deleteEach(ctx, chunk, Delete{failedAttemptsOnly})
+		deleted, err := c.deleteEach(ctx, chunk, Delete{failedOnly, failedAttemptsOnly})
 		if n += deleted; err != nil {
 			return n, fmt.Errorf("delete payments: %w", err)
 		}
@@ -141,7 +141,8 @@ func (c Client) deleteEach(ctx context.Context, payments []durable.Address, want
 			switch {
 			case e == nil:
 				n++
-			case errors.Is(e, ErrInFlight), errors.Is(e, ErrNotFound): // it was begun again, or deleted, meanwhile
+			case errors.Is(e, ErrInFlight), errors.Is(e, ErrPaid), errors.Is(e, ErrNotFound):
+				// It was begun again, paid, or deleted, meanwhile.
 			default:
 				err = errors.Join(err, e)
 			}
