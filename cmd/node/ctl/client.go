@@ -22,6 +22,9 @@ import (
 	"stormcell/cmd/node/rpc"
 )
 
+// maxAnswer in bytes is for lists of a node that is some years old; gRPC's own limit is 4 MiB.
+const maxAnswer = 200 << 20
+
 // client is a connection to the daemon of a data directory.
 type client struct {
 	*grpc.ClientConn
@@ -58,7 +61,8 @@ func dial(cfg config.Client) (*client, error) {
 		return nil, fault.New(fault.Unreachable, fmt.Errorf("the daemon's certificate: %w", err),
 			"Is %s the right data directory? Choose one with --datadir or --network, or a certificate with --tlscert.", cfg.Dir)
 	}
-	conn, err := grpc.NewClient("passthrough:///"+server, grpc.WithTransportCredentials(creds))
+	conn, err := grpc.NewClient("passthrough:///"+server, grpc.WithTransportCredentials(creds),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)))
 	if err != nil {
 		return nil, fault.New(fault.Usage, err, "Check --rpcserver.")
 	}

@@ -1,11 +1,15 @@
 package ctl
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/btcsuite/btcd/btcutil"
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
+	"github.com/btcsuite/btcd/txscript"
 	"github.com/btcsuite/btcd/wire"
 	"github.com/stretchr/testify/require"
 
@@ -120,4 +124,14 @@ func TestTransactions(t *testing.T) {
 	require.Equal(t, "+2,100,000,000,000,000 sat, 11 confirmations, 2026-03-01 12:30\n    "+one.TxID.String()+"\n"+newest, out)
 	require.Equal(t, newest, f.ok(t, "listchaintxns", "--last=1"))
 	require.Contains(t, f.ok(t, "transactions", "--json"), `"tx_hash": "`+two.TxID.String())
+}
+
+// TestLongHistory: an answer of many megabytes is shown, as a node that is some years old gives.
+func TestLongHistory(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	tx := wire.NewMsgTx(2)
+	tx.AddTxOut(wire.NewTxOut(1, bytes.Repeat([]byte{txscript.OP_NOP}, 1_000)))
+	f.transactions = slices.Repeat([]wallet.Transaction{{TxID: tx.TxHash(), Tx: tx, Time: made}}, 3_000)
+	require.Equal(t, 3_000, strings.Count(f.ok(t, "transactions", "--last=3000"), tx.TxHash().String()))
 }
