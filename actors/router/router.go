@@ -93,15 +93,20 @@ func Find(q Query, channels []Channel, height uint32) ([]*pb.Route, error) {
 	return routes, nil
 }
 
-// isBusy tells whether the channels may carry the amount once some of them are emptied.
+// isBusy tells whether the channels may carry the amount, in as many parts as there may be, once some of them are emptied.
 func isBusy(q Query, shares []share) bool {
-	var later wire.MilliSatoshi
+	var later, largest wire.MilliSatoshi
 	some := false
 	for _, s := range shares {
-		later += max(s.Sendable, s.Emptied)
+		most := max(s.Sendable, s.Emptied)
+		later += most
+		if q.MaxPart > 0 {
+			most = min(most, q.MaxPart)
+		}
+		largest = max(largest, most)
 		some = some || s.Emptied > 0
 	}
-	return some && later >= q.Amount
+	return some && later >= q.Amount && (q.Amount-1)/largest < wire.MilliSatoshi(q.MaxParts)
 }
 
 // shares are what the channels with the payee can carry that may be used first, with what was learned of each, the largest
