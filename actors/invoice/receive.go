@@ -134,10 +134,12 @@ func (t *turn) knows(p *onion.Payload) bool {
 	return p.Payment != nil && subtle.ConstantTimeCompare(p.Payment.Secret[:], t.i.GetPaymentSecret()) == 1
 }
 
-// isKeysend tells whether an HTLC is a whole payment that brings its preimage.
+// isKeysend tells whether an HTLC is a whole payment that brings its preimage. None comes over a blinded path: nobody was given
+// one.
 func (t *turn) isKeysend(in *channelpb.IncomingHTLC, p *onion.Payload) bool {
 	return t.Policy.Keysend && t.Height() != 0 && p.Keysend != nil && sha256.Sum256(p.Keysend[:]) == hashOf(t.env.Self()) &&
-		p.Amount != 0 && p.Total() <= p.Amount && t.hasTime(in.GetExpiry(), t.Policy.MinFinalCLTVDelta)
+		p.RecipientData == nil && p.Amount != 0 && p.Total() <= p.Amount &&
+		t.hasTime(in.GetExpiry(), t.Policy.MinFinalCLTVDelta)
 }
 
 // hasTime tells whether an HTLC has as many blocks left as was asked for. While the chain is not known it may have: then

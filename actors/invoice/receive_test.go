@@ -265,8 +265,11 @@ func TestKeysend(t *testing.T) {
 		"another preimage": func(_ *host, p *part) { p.payload.Keysend = &[32]byte{5} },
 		"in parts":         func(_ *host, p *part) { p.payload.Payment = &onion.PaymentData{Total: 5_001} },
 		"too little time":  func(_ *host, p *part) { p.expiry, p.payload.Expiry = theHeight+21, 0 },
-		"on no chain":      func(h *host, _ *part) { h.height = 0 },
-		"of nothing":       func(_ *host, p *part) { p.amount, p.payload.Amount = 0, 0 },
+		"at the end of a blinded path": func(_ *host, p *part) {
+			p.payload.RecipientData, p.payload.TotalAmount = []byte{1}, p.amount
+		},
+		"on no chain": func(h *host, _ *part) { h.height = 0 },
+		"of nothing":  func(_ *host, p *part) { p.amount, p.payload.Amount = 0, 0 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
