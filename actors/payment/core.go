@@ -210,7 +210,7 @@ func (t *turn) refuses(want Pay) error {
 		return ErrPaid
 	case t.p != nil && StatusOf(t.p) == pb.Status_IN_FLIGHT:
 		return ErrInFlight
-	case len(t.p.GetAttempts()) >= maxHistory || t.p.GetLaunched() > maxLaunched-maxAttempts:
+	case len(t.p.GetAttempts()) >= maxHistory || t.p.GetLaunched() > maxLaunched-mostInTry:
 		return ErrTooManyAttempts
 	case want.Number == 0 || want.Number > maxNumber:
 		return fmt.Errorf("%w: number %d", ErrBadRequest, want.Number)

@@ -91,8 +91,10 @@ const (
 )
 
 const (
-	// maxAttempts bounds the attempts of one try.
+	// maxAttempts bounds the attempts of one try: with so many no more are launched. mostInTry is what they may come to, when the
+	// last parts are launched together.
 	maxAttempts = 64
+	mostInTry   = maxAttempts - 1 + mostParts
 	// maxHistory bounds the attempts that are kept: beyond it a payment that failed cannot be tried again.
 	maxHistory = 256
 	// DefaultTimeout is how long attempts are made when nobody says.

@@ -3,6 +3,7 @@ package payment
 import (
 	"errors"
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -70,6 +71,30 @@ func TestTimesAndHistoryOfATryAgain(t *testing.T) {
 	require.Len(t, s.p().GetAttempts(), 2)
 	require.Equal(t, uint32(2), s.p().GetFirst())
 	require.Empty(t, Query(s.p(), 1, 0, 1).Learned, "what failed an hour ago may work now")
+}
+
+// TestIDsOfAttemptsStayApart: a payment that was tried again and again does not use the ids of other attempts.
+func TestIDsOfAttemptsStayApart(t *testing.T) {
+	s := newScript(t)
+	s.does(pay(1_000))
+	s.does(Found{Round: s.asked, Err: router.ErrNoRoute})
+	want := pay(1_000)
+	want.Request.MaxParts = mostParts
+	s.state.stored.Launched = maxLaunched - mostInTry + 1
+	s.does(want)
+	require.ErrorIs(t, s.refused, ErrTooManyAttempts)
+	s.state.stored.Launched--
+	s.does(want)
+	require.NoError(t, s.refused)
+	for range maxAttempts - 1 {
+		s.does(Found{Round: s.asked, Routes: over(1_000)})
+		s.does(failedShard(s.p().GetLaunched(), says(1, 0x1007)))
+	}
+	s.does(Found{Round: s.asked, Routes: over(slices.Repeat([]uint64{1}, mostParts)...)})
+	require.Equal(t, uint32(maxLaunched), s.p().GetLaunched(), "more than that are not launched in one try")
+	for _, a := range s.p().GetAttempts() {
+		require.Equal(t, s.p().GetNumber()<<16+uint64(a.GetN()), a.GetId())
+	}
 }
 
 // TestWaitsAfterARestart: what is left to launch waits until the chain is known and peers had their chance to be back.
