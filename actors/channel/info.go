@@ -181,6 +181,7 @@ const (
 
 // ClosedInfo describes a channel that is gone.
 type ClosedInfo struct {
+	Address  durable.Address
 	Peer     [33]byte
 	Opener   bool
 	KeyIndex uint32

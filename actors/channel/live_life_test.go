@@ -218,6 +218,9 @@ func TestLiveCloseTogether(t *testing.T) {
 				nodes := []*node{places[0].start(), places[1].start()}
 				nodes[0].keep(nodes[1])
 				info := w.open(nodes[0], nodes[1], channel.OpenRequest{Capacity: 1_000_000, Push: 400_000_000})
+				scid, err := nodes[0].channels.Scid(t.Context(), info.Address)
+				require.NoError(t, err)
+				require.Equal(t, info.Scid, scid)
 				require.NoError(t, nodes[i].channels.Close(t.Context(), info.Outpoint, channel.CloseRequest{FeeRate: 500}))
 				txid, err := nodes[i].channels.AwaitClosing(t.Context(), info.Outpoint)
 				require.NoError(t, err)
@@ -238,9 +241,12 @@ func TestLiveCloseTogether(t *testing.T) {
 					require.Len(t, closed, 1)
 					require.Equal(t, channel.ClosedTogether, closed[0].Kind)
 					require.Equal(t, spent, closed[0].ClosingTx)
+					require.Equal(t, info.Scid, closed[0].Scid)
 					require.Equal(t, info.Outpoint, closed[0].Outpoint)
 					settled += closed[0].Settled
 					require.ErrorIs(t, n.channels.Close(t.Context(), info.Outpoint, channel.CloseRequest{}), channel.ErrNoChannel)
+					_, err = n.channels.Scid(t.Context(), closed[0].Address)
+					require.ErrorIs(t, err, channel.ErrNoChannel)
 					n.stop()
 				}
 				require.Less(t, settled, wire.MilliSatoshi(1_000_000_000), "somebody pays the fee")

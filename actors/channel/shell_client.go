@@ -10,6 +10,7 @@ import (
 	btcwire "github.com/btcsuite/btcd/wire"
 	"github.com/lightningnetwork/lnd/lnwire"
 
+	"stormcell/actors/durable"
 	"stormcell/chain/fees"
 	pb "stormcell/messages/channel"
 	registrypb "stormcell/messages/registry"
@@ -168,8 +169,8 @@ func (c Client) Closed(ctx context.Context) ([]ClosedInfo, error) {
 	for i, entry := range gone {
 		ending := entry.GetEnding()
 		out[i] = ClosedInfo{
-			Peer: [33]byte(entry.GetPeer()), Opener: entry.GetOpener(), KeyIndex: entry.GetKeyIndex(),
-			Outpoint: outpointOf(entry.GetOutpoint()), Scid: lnwire.NewShortChanIDFromInt(entry.GetScid()),
+			Address: addressOf(entry.GetKeyIndex()), Peer: [33]byte(entry.GetPeer()), Opener: entry.GetOpener(),
+			KeyIndex: entry.GetKeyIndex(), Outpoint: outpointOf(entry.GetOutpoint()), Scid: lnwire.NewShortChanIDFromInt(entry.GetScid()),
 			Capacity: btcutil.Amount(entry.GetCapacitySat()), Kind: NeverFunded, Reason: ending.GetReason(),
 			Height: ending.GetHeight(), Settled: wire.MilliSatoshi(ending.GetSettledMsat()),
 		}
@@ -180,6 +181,23 @@ func (c Client) Closed(ctx context.Context) ([]ClosedInfo, error) {
 		}
 	}
 	return out, nil
+}
+
+// Scid is the short channel id of a channel that is not gone, by the address of its actor: zero until the funding is confirmed as deep
+// as wanted. The error is ErrNoChannel, or the kernel's.
+func (c Client) Scid(ctx context.Context, addr durable.Address) (wire.ShortChannelID, error) {
+	index, ok := indexOf(addr)
+	if !ok {
+		return wire.ShortChannelID{}, fmt.Errorf("short id of %q: %w", addr, ErrNoChannel)
+	}
+	entry, err := c.shell.registry.Find(ctx, index)
+	if err == nil && entry == nil {
+		err = ErrNoChannel
+	}
+	if err != nil {
+		return wire.ShortChannelID{}, fmt.Errorf("short id of %s: %w", addr, err)
+	}
+	return lnwire.NewShortChanIDFromInt(entry.GetScid()), nil
 }
 
 // Close has a channel close, and returns once that is stored: it needs no peer, and is not forgotten in a restart. AwaitClosing

@@ -385,10 +385,12 @@ func (x *Invoice) GetPaymentAddr() []byte {
 }
 
 type InvoiceHTLC struct {
-	state        protoimpl.MessageState `protogen:"open.v1"`
-	HtlcIndex    uint64                 `protobuf:"varint,2,opt,name=htlc_index,json=htlcIndex,proto3" json:"htlc_index,omitempty"`
-	AmtMsat      uint64                 `protobuf:"varint,3,opt,name=amt_msat,json=amtMsat,proto3" json:"amt_msat,omitempty"`
-	AcceptHeight int32                  `protobuf:"varint,4,opt,name=accept_height,json=acceptHeight,proto3" json:"accept_height,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// chan_id is the short id of the channel over which it came; 0 if it has none.
+	ChanId       uint64 `protobuf:"varint,1,opt,name=chan_id,json=chanId,proto3" json:"chan_id,omitempty"`
+	HtlcIndex    uint64 `protobuf:"varint,2,opt,name=htlc_index,json=htlcIndex,proto3" json:"htlc_index,omitempty"`
+	AmtMsat      uint64 `protobuf:"varint,3,opt,name=amt_msat,json=amtMsat,proto3" json:"amt_msat,omitempty"`
+	AcceptHeight int32  `protobuf:"varint,4,opt,name=accept_height,json=acceptHeight,proto3" json:"accept_height,omitempty"`
 	// accept_time and resolve_time are in seconds since 1970.
 	AcceptTime   int64            `protobuf:"varint,5,opt,name=accept_time,json=acceptTime,proto3" json:"accept_time,omitempty"`
 	ResolveTime  int64            `protobuf:"varint,6,opt,name=resolve_time,json=resolveTime,proto3" json:"resolve_time,omitempty"`
@@ -430,6 +432,13 @@ func (x *InvoiceHTLC) ProtoReflect() protoreflect.Message {
 // Deprecated: Use InvoiceHTLC.ProtoReflect.Descriptor instead.
 func (*InvoiceHTLC) Descriptor() ([]byte, []int) {
 	return file_messages_lnrpc_invoice_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *InvoiceHTLC) GetChanId() uint64 {
+	if x != nil {
+		return x.ChanId
+	}
+	return 0
 }
 
 func (x *InvoiceHTLC) GetHtlcIndex() uint64 {
@@ -1174,8 +1183,9 @@ const file_messages_lnrpc_invoice_proto_rawDesc = "" +
 	"\x04OPEN\x10\x00\x12\v\n" +
 	"\aSETTLED\x10\x01\x12\f\n" +
 	"\bCANCELED\x10\x02\x12\f\n" +
-	"\bACCEPTED\x10\x03\"\xc1\x03\n" +
-	"\vInvoiceHTLC\x12\x1d\n" +
+	"\bACCEPTED\x10\x03\"\xde\x03\n" +
+	"\vInvoiceHTLC\x12\x1b\n" +
+	"\achan_id\x18\x01 \x01(\x04B\x020\x01R\x06chanId\x12\x1d\n" +
 	"\n" +
 	"htlc_index\x18\x02 \x01(\x04R\thtlcIndex\x12\x19\n" +
 	"\bamt_msat\x18\x03 \x01(\x04R\aamtMsat\x12#\n" +

@@ -50,7 +50,7 @@ var (
 		differs: []string{"id", "request", "created_at", "expires_at", "payment", "secret", "index"},
 	}
 	npmInvoices = npmAsked.and(exceptions{lacks: []string{"features.25"}})
-	// npmReceived: ours do not say on which channel, which is 0x0x0 then.
+	// npmReceived: each has a channel over which it can receive.
 	npmReceived = npmInvoices.and(exceptions{
 		differs: []string{
 			"confirmed_at", "confirmed_index", "payments[].in_channel", "payments[].confirmed_at", "payments[].created_at",

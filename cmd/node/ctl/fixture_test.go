@@ -19,9 +19,11 @@ import (
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/btcsuite/btcd/txscript"
 	"github.com/btcsuite/btcd/wire"
+	"github.com/lightningnetwork/lnd/lnwire"
 	"github.com/stretchr/testify/require"
 
 	"stormcell/actors/channel"
+	"stormcell/actors/durable"
 	"stormcell/actors/peerbook"
 	coins "stormcell/actors/wallet"
 	"stormcell/chain/backend"
@@ -183,6 +185,10 @@ func (c fakeChannels) List(context.Context) ([]channel.Info, error) {
 }
 
 func (c fakeChannels) Closed(context.Context) ([]channel.ClosedInfo, error) { return c.f.closed, nil }
+
+func (c fakeChannels) Scid(context.Context, durable.Address) (lnwire.ShortChannelID, error) {
+	return lnwire.ShortChannelID{}, channel.ErrNoChannel
+}
 
 func (c fakeChannels) Close(_ context.Context, _ wire.OutPoint, want channel.CloseRequest) error {
 	c.f.mu.Lock()

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -13,10 +14,12 @@ import (
 	"github.com/btcsuite/btcd/btcutil"
 	"github.com/btcsuite/btcd/chaincfg/chainhash"
 	"github.com/btcsuite/btcd/wire"
+	"github.com/lightningnetwork/lnd/lnwire"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 
 	"stormcell/actors/channel"
+	"stormcell/actors/durable"
 	"stormcell/actors/peerbook"
 	coins "stormcell/actors/wallet"
 	"stormcell/chain/backend"
@@ -51,6 +54,9 @@ func newLightning(t *testing.T, n Node) *lightning {
 	t.Helper()
 	s := newServer(t)
 	n.Key = keyOf(1).PubKey()
+	if n.Channels == nil {
+		n.Channels = &fakeChannels{}
+	}
 	s.Activate(n)
 	return &lightning{server: s}
 }
@@ -85,6 +91,7 @@ type fakeChannels struct {
 
 	listed func()      // before each list
 	next   func() bool // changes something for who watches; false when nothing changes any more
+	asked  []durable.Address
 	opened []channel.OpenRequest
 	open   channel.Opened
 	ended  []channel.CloseRequest
@@ -103,6 +110,16 @@ func (f *fakeChannels) List(context.Context) ([]channel.Info, error) {
 		f.listed()
 	}
 	return slices.Clone(f.all), f.err
+}
+
+func (f *fakeChannels) Scid(_ context.Context, addr durable.Address) (lnwire.ShortChannelID, error) {
+	f.asked = append(f.asked, addr)
+	for _, c := range f.all {
+		if c.Address == addr {
+			return c.Scid, f.err
+		}
+	}
+	return lnwire.ShortChannelID{}, cmp.Or(f.err, channel.ErrNoChannel)
 }
 
 func (f *fakeChannels) Closed(context.Context) ([]channel.ClosedInfo, error) { return f.closed, f.err }

@@ -86,8 +86,9 @@ func (h *holdInvoices) SubscribeSingleInvoice(
 	if err != nil {
 		return err
 	}
+	channels := h.server.shortIDs()
 	err = h.invoices().Subscribe(out.Context(), hash, func(i invoices.Info) error {
-		described, err := h.server.invoice(i)
+		described, err := h.server.invoice(out.Context(), i, channels)
 		if err != nil {
 			return err
 		}

@@ -98,8 +98,8 @@ var invoiceHTLCStates = map[pb.HTLCState]lnrpc.InvoiceHTLCState{
 	pb.HTLCState_FAILED: lnrpc.InvoiceHTLCState_CANCELED,
 }
 
-// invoice describes an invoice.
-func (s *Server) invoice(i invoices.Info) (*lnrpc.Invoice, error) {
+// invoice describes an invoice. Its channels are those of the call.
+func (s *Server) invoice(ctx context.Context, i invoices.Info, channels *shortIDs) (*lnrpc.Invoice, error) {
 	amount, paid := wire.MilliSatoshi(i.AmountMsat), wire.MilliSatoshi(i.PaidMsat)
 	out := &lnrpc.Invoice{
 		Memo: i.Description, RPreimage: i.Preimage, RHash: i.PaymentHash, Value: int64(amount.ToSatoshis()),
@@ -113,7 +113,11 @@ func (s *Server) invoice(i invoices.Info) (*lnrpc.Invoice, error) {
 		out.SettleDate = i.ClosedNs / nanoseconds
 	}
 	for _, h := range i.Htlcs {
-		out.Htlcs = append(out.Htlcs, describeHTLC(h))
+		id, err := channels.of(ctx, h.Channel)
+		if err != nil {
+			return nil, err
+		}
+		out.Htlcs = append(out.Htlcs, describeHTLC(h, id))
 		if h.State == pb.HTLCState_ACCEPTED && !out.Settled { // it is held, and so as good as paid
 			paid += wire.MilliSatoshi(h.AmountMsat)
 		}
@@ -133,9 +137,9 @@ func (s *Server) invoice(i invoices.Info) (*lnrpc.Invoice, error) {
 	return out, nil
 }
 
-func describeHTLC(h *pb.HTLC) *lnrpc.InvoiceHTLC {
+func describeHTLC(h *pb.HTLC, channel uint64) *lnrpc.InvoiceHTLC {
 	out := &lnrpc.InvoiceHTLC{
-		HtlcIndex: h.Id, AmtMsat: h.AmountMsat, AcceptHeight: int32(h.AcceptedHeight), AcceptTime: h.AcceptedNs / nanoseconds,
+		ChanId: channel, HtlcIndex: h.Id, AmtMsat: h.AmountMsat, AcceptHeight: int32(h.AcceptedHeight), AcceptTime: h.AcceptedNs / nanoseconds,
 		ResolveTime: h.ResolvedNs / nanoseconds, ExpiryHeight: int32(h.Expiry), State: invoiceHTLCStates[h.State],
 		MppTotalAmtMsat: h.TotalMsat,
 	}

@@ -69,7 +69,7 @@ func (l *lightning) LookupInvoice(ctx context.Context, r *lnrpc.PaymentHash) (*l
 	if err != nil {
 		return nil, invoiceRefused(err)
 	}
-	return l.server.invoice(found)
+	return l.server.invoice(ctx, found, l.server.shortIDs())
 }
 
 // ListInvoices implements lnrpc.LightningServer. It lists no more than largestPage at once.
@@ -89,9 +89,9 @@ func (l *lightning) ListInvoices(ctx context.Context, r *lnrpc.ListInvoiceReques
 	if r.Reversed {
 		slices.Reverse(page)
 	}
-	out := &lnrpc.ListInvoiceResponse{}
+	out, channels := &lnrpc.ListInvoiceResponse{}, l.server.shortIDs()
 	for _, i := range page {
-		described, err := l.server.invoice(i)
+		described, err := l.server.invoice(ctx, i, channels)
 		if err != nil {
 			return nil, err
 		}
@@ -118,9 +118,9 @@ func wantedInvoices(r *lnrpc.ListInvoiceRequest) func(*pb.Invoice) bool {
 
 // SubscribeInvoices implements lnrpc.LightningServer.
 func (l *lightning) SubscribeInvoices(r *lnrpc.InvoiceSubscription, out lnrpc.Lightning_SubscribeInvoicesServer) error {
-	since := invoices.Since{Added: r.AddIndex, Settled: r.SettleIndex}
+	since, channels := invoices.Since{Added: r.AddIndex, Settled: r.SettleIndex}, l.server.shortIDs()
 	err := l.node().Invoices.SubscribeAll(out.Context(), since, func(e invoices.Event) error {
-		described, err := l.server.invoice(e.Info)
+		described, err := l.server.invoice(out.Context(), e.Info, channels)
 		if err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"stormcell/actors/channel"
+	"stormcell/actors/durable"
 	invoices "stormcell/actors/invoice"
 	"stormcell/chain/backend"
 	pb "stormcell/messages/invoice"
@@ -365,4 +366,59 @@ func TestInvoiceRefusals(t *testing.T) {
 	require.ErrorContains(t, err, "payment hash must be exactly 32 bytes")
 	_, err = l.LookupInvoice(t.Context(), &lnrpc.PaymentHash{RHashStr: "zz"})
 	require.Equal(t, codes.InvalidArgument, status.Code(err))
+}
+
+// TestChannelsThatInvoicesWerePaidOver: each is asked for once in a call, and known when it is gone too.
+func TestChannelsThatInvoicesWerePaidOver(t *testing.T) {
+	t.Parallel()
+	over := func(channels ...string) invoices.Info {
+		i := invoices.Info{Invoice: &pb.Invoice{Status: pb.Status_SETTLED}}
+		for _, c := range channels {
+			i.Htlcs = append(i.Htlcs, &pb.HTLC{Channel: c})
+		}
+		return i
+	}
+	id := lnwire.NewShortChanIDFromInt
+	channels := &fakeChannels{
+		all:    []channel.Info{{Address: "channel/1", Scid: id(101)}, {Address: "channel/2"}},
+		closed: []channel.ClosedInfo{{Address: "channel/3", Scid: id(103)}, {Address: "channel/4", Scid: id(104)}},
+	}
+	node := &fakeInvoices{all: []invoices.Info{
+		over("channel/1", "channel/3", "channel/1"), over("channel/4", "channel/5", "channel/2"), over("channel/5", "channel/2", "channel/1"),
+	}}
+	l := newLightning(t, Node{Invoices: node, Channels: channels})
+	idsOf := func(described ...*lnrpc.Invoice) (ids [][]uint64) {
+		for _, i := range described {
+			var of []uint64
+			for _, h := range i.Htlcs {
+				of = append(of, h.ChanId)
+			}
+			ids = append(ids, of)
+		}
+		return ids
+	}
+	want := [][]uint64{{101, 103, 101}, {104, 0, 0}, {0, 0, 101}}
+
+	found, err := l.LookupInvoice(t.Context(), &lnrpc.PaymentHash{RHash: make([]byte, 32)})
+	require.NoError(t, err)
+	require.Equal(t, want[:1], idsOf(found))
+	channels.asked = nil
+	listed, err := l.ListInvoices(t.Context(), &lnrpc.ListInvoiceRequest{})
+	require.NoError(t, err)
+	require.Equal(t, want, idsOf(listed.Invoices...))
+	require.Equal(t, []durable.Address{"channel/1", "channel/3", "channel/5", "channel/2", "channel/2"}, channels.asked,
+		"one that has no id yet may get one")
+	node.err = context.Canceled
+	out := &sink[lnrpc.Invoice]{ctx: t.Context()}
+	require.Error(t, l.SubscribeInvoices(&lnrpc.InvoiceSubscription{}, out))
+	node.err = nil
+	require.Equal(t, want, idsOf(out.sent...))
+	out = &sink[lnrpc.Invoice]{ctx: t.Context()}
+	require.NoError(t, (&holdInvoices{server: l.server}).SubscribeSingleInvoice(
+		&invoicesrpc.SubscribeSingleInvoiceRequest{RHash: make([]byte, 32)}, out))
+	require.Equal(t, want[:1], idsOf(out.sent...))
+
+	channels.err = errors.New("broken")
+	_, err = l.ListInvoices(t.Context(), &lnrpc.ListInvoiceRequest{})
+	require.ErrorContains(t, err, "broken")
 }

@@ -117,6 +117,7 @@ type Channels interface {
 	Open(ctx context.Context, want channel.OpenRequest) (channel.Opened, error)
 	List(ctx context.Context) ([]channel.Info, error)
 	Closed(ctx context.Context) ([]channel.ClosedInfo, error)
+	Scid(ctx context.Context, addr durable.Address) (wire.ShortChannelID, error)
 	Close(ctx context.Context, at btcwire.OutPoint, want channel.CloseRequest) error
 	AwaitClosing(ctx context.Context, at btcwire.OutPoint) (chainhash.Hash, error)
 	AwaitSpent(ctx context.Context, at btcwire.OutPoint) (chainhash.Hash, error)
