@@ -233,6 +233,8 @@ func (c Client) close(ctx context.Context, m *member, want CloseRequest) error {
 	}
 	info, _ := body.(Info)
 	switch {
+	case info.Phase == pb.Phase_CLOSED, info.Phase == pb.Phase_ABANDONED: // and gone, once all have heard of it
+		return ErrNoChannel
 	case info.Phase == pb.Phase_CLOSING, isShutting(info.Phase) && !want.Force && info.ClosesByUs:
 		return nil
 	case want.Force:
