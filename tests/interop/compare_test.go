@@ -112,13 +112,13 @@ func (c *comparison) names(path string) bool {
 	})
 }
 
-// isEmpty tells whether something is what protobuf gives for a field that is not set.
+// isEmpty tells whether something is what protobuf gives for a field that is not set, or ln-service for a channel's id that is not.
 func isEmpty(v any) bool {
 	switch v := v.(type) {
 	case nil:
 		return true
 	case string:
-		return v == "" || v == "0" || v == strings.Repeat("00", 32)
+		return v == "" || v == "0" || v == "0x0x0" || v == strings.Repeat("00", 32)
 	case float64:
 		return v == 0
 	case bool:
