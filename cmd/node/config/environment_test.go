@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 )
 
 func TestEnvironmentHasOnlySettings(t *testing.T) {
@@ -25,24 +24,4 @@ func TestEnvironmentHasOnlySettings(t *testing.T) {
 	} {
 		require.EqualError(t, checkEnvironment([]string{"STORMCELL_LISTEN=:1", c.entry}), c.want)
 	}
-}
-
-// TestDistance holds the distance to its definition, which takes too long for long names.
-func TestDistance(t *testing.T) {
-	t.Parallel()
-	var defined func(a, b string) int
-	defined = func(a, b string) int {
-		switch {
-		case a == "" || b == "":
-			return len(a) + len(b)
-		case a[0] == b[0]:
-			return defined(a[1:], b[1:])
-		}
-		return 1 + min(defined(a[1:], b[1:]), defined(a[1:], b), defined(a, b[1:]))
-	}
-	name := rapid.StringMatching(`[ab_]{0,6}`)
-	rapid.Check(t, func(t *rapid.T) {
-		a, b := name.Draw(t, "a"), name.Draw(t, "b")
-		require.Equal(t, defined(a, b), distance(a, b))
-	})
 }

@@ -123,7 +123,8 @@ func counted(n int, what string) string {
 var failureReasons = map[lnrpc.PaymentFailureReason][2]string{
 	lnrpc.PaymentFailureReason_FAILURE_REASON_TIMEOUT: {"not in time", "A longer --timeout may help."},
 	lnrpc.PaymentFailureReason_FAILURE_REASON_NO_ROUTE: {
-		"there is no way to the payee", "It must be a peer, with an open channel: see 'stormcell channels'.",
+		"there is no way to the payee",
+		"It must be a peer, with an open channel that takes it: see 'stormcell channels', and in 'stormcell track' what failed.",
 	},
 	lnrpc.PaymentFailureReason_FAILURE_REASON_ERROR: {"a part could not be sent", "The log says more."},
 	lnrpc.PaymentFailureReason_FAILURE_REASON_INCORRECT_PAYMENT_DETAILS: {
