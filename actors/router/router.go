@@ -100,10 +100,7 @@ func isBusy(q Query, shares []share) bool {
 	for _, s := range shares {
 		most := max(s.Sendable, s.Emptied)
 		later += most
-		if q.MaxPart > 0 {
-			most = min(most, q.MaxPart)
-		}
-		largest = max(largest, most)
+		largest = max(largest, q.onePart(most))
 		some = some || s.Emptied > 0
 	}
 	return some && later >= q.Amount && (q.Amount-1)/largest < wire.MilliSatoshi(q.MaxParts)
@@ -130,16 +127,20 @@ func (q *Query) shares(channels []Channel) []share {
 		if c.Minimum = max(c.Minimum, 1); failed || c.Minimum > q.Amount {
 			continue
 		}
-		s := share{Channel: c, largest: c.Sendable}
-		if q.MaxPart > 0 {
-			s.largest = min(c.Sendable, q.MaxPart)
-		}
-		shares = append(shares, s)
+		shares = append(shares, share{Channel: c, largest: q.onePart(c.Sendable)})
 	}
 	slices.SortFunc(shares, func(a, b share) int {
 		return cmp.Or(cmp.Compare(b.Sendable, a.Sendable), cmp.Compare(a.Address, b.Address))
 	})
 	return shares
+}
+
+// onePart is how much of what a channel can carry may be in one part.
+func (q *Query) onePart(sendable wire.MilliSatoshi) wire.MilliSatoshi {
+	if q.MaxPart > 0 {
+		return min(sendable, q.MaxPart)
+	}
+	return sendable
 }
 
 // share is what one channel is to carry. Its Sendable shrinks with every part.
