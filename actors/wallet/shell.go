@@ -194,7 +194,7 @@ func (s *Shell) publish(session uint64, p Publish) {
 
 // note lets the chain's wallet see a transaction before the network shows it.
 func (s *Shell) note(p Publish) {
-	if err := s.Chain.Note(p.Tx, p.Label); err != nil {
+	if err := s.Chain.Note(p.Tx); err != nil {
 		s.Log.Warn("the wallet shows a published transaction only when it is in a block", "txid", p.Tx.TxHash(), "error", err)
 	}
 }

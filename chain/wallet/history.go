@@ -119,11 +119,10 @@ func (w *Wallet) settle() error {
 	return writing.Rollback()
 }
 
-// Note lets the wallet know at once that a published transaction spends its coins and pays to it. The label is kept with it.
-// Follow has to come first.
-func (w *Wallet) Note(tx *wire.MsgTx, label string) error {
+// Note lets the wallet know at once that a published transaction spends its coins and pays to it. Follow has to come first.
+func (w *Wallet) Note(tx *wire.MsgTx) error {
 	// btcwallet publishes what it notes once more; that the transaction is known then is no error to it.
-	if err := w.btc.PublishTransaction(tx, label); err != nil {
+	if err := w.btc.PublishTransaction(tx, ""); err != nil {
 		return fmt.Errorf("note published transaction %s: %w", tx.TxHash(), err)
 	}
 	return nil

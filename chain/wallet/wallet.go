@@ -165,7 +165,10 @@ func (w *Wallet) Publish(ctx context.Context, tx *wire.MsgTx, label string) (bac
 	if err != nil || !result.Ok() {
 		return result, err
 	}
-	return result, w.Note(tx, label)
+	if err := w.Label(tx.TxHash(), label); err != nil {
+		return result, err
+	}
+	return result, w.Note(tx)
 }
 
 // Close ends following the chain and closes the cache. The source goes on.
