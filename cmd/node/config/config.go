@@ -226,14 +226,14 @@ func fromFile(fs *pflag.FlagSet, path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	values := map[string]string{}
+	known, values := settings(), map[string]string{}
 	flatten("", sections, values)
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		switch {
 		case name == "network" || name == "datadir":
 			return fmt.Errorf("%s: %s cannot be set here: it says where this file is", path, name)
-		case !isSetting(name):
-			return fmt.Errorf("%s: there is no setting %q%s", path, name, didYouMean(name, settings()))
+		case !slices.Contains(known, name):
+			return fmt.Errorf("%s: there is no setting %q%s", path, name, didYouMean(name, known))
 		}
 		f := fs.Lookup(name)
 		if f == nil || f.Changed {
@@ -278,5 +278,3 @@ func settings() []string {
 	})
 	return names
 }
-
-func isSetting(name string) bool { return slices.Contains(settings(), name) }

@@ -29,7 +29,7 @@ func fromEnvironment(fs *pflag.FlagSet) error {
 	fs.VisitAll(func(f *pflag.Flag) {
 		name := variable(f.Name)
 		value, there := os.LookupEnv(name)
-		if !there || f.Changed || !isSetting(f.Name) || failed != nil {
+		if !there || f.Changed || failed != nil {
 			return
 		}
 		if err := fs.Set(f.Name, value); err != nil {
